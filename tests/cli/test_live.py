@@ -24,7 +24,7 @@ from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.events import PartState
-from tinybms_bridge.link.state import EnergyToday, PartStatus, ServicesState
+from tinybms_bridge.link.state import EnergyToday, PartStatus, ServiceCondition, ServicesState, ServiceState
 from tinybms_bridge.tinybms.poller import LinkState
 from tinybms_bridge.words import message
 from tinybms_lab.testing.fake_clock import FakeClock
@@ -310,6 +310,25 @@ async def test_a_part_that_failed_says_why(scene: Scene) -> None:
     scene.services = ServicesState(parts=(PartStatus("web", PartState.RUNNING, "port 8080 is in use"),))
     assert "web running" in scene.text(page="counters")
     assert "port 8080" not in scene.text(page="counters")
+
+
+async def test_a_service_in_trouble_says_why(scene: Scene) -> None:
+    """By its name, beside the battery; what works, starts or is off takes no line."""
+    why = message("mqtt.broker_failed", broker="mqtt://boat:1883", reason="connection refused")
+    scene.services = ServicesState(
+        services=(
+            ServiceState("mqtt", ServiceCondition.TROUBLE, message=why, last_error=why),
+            ServiceState("mdns", ServiceCondition.WORKING, last_error=why),
+            ServiceState("metrics"),
+            ServiceState("unheard_of", ServiceCondition.TROUBLE),
+        )
+    )
+    await scene.feed()
+
+    assert [" ".join(row.plain.split()) for row in scene.rows(100, 40) if row.plain.startswith("Service")] == [
+        "Service MQTT does not work: mqtt://boat:1883: connection refused",
+        "Service unheard_of does not work",
+    ]
 
 
 async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:

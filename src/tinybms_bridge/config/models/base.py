@@ -95,6 +95,8 @@ class Meaning:
     """What ``pattern`` and ``holds`` ask for: "must be …"; None where there are neither."""
     no_effect: Message | None = None
     """Why the key does nothing here; None for a key that does."""
+    multiline: bool = False
+    """Whether a text or secret has several lines, as PEM has."""
 
     __is_annotated_types_grouped_metadata__: ClassVar[Literal[True]] = True
 
@@ -153,6 +155,9 @@ def text(
     pattern: str = "",
     holds: Callable[[Any], bool] | None = None,
     no_effect: Message | None = None,
+    multiline: bool = False,
 ) -> Meaning:
     """Describe a text, a choice or a secret; ``rule`` is shown when a value breaks ``pattern`` or ``holds``."""
-    return Meaning(title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect)
+    return Meaning(
+        title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect, multiline=multiline
+    )

@@ -107,6 +107,7 @@ class Mqtt(Section):
             rule=_CERTIFICATE_RULE,
             holds=_is_pem_or_empty,
             longest=65_536,
+            multiline=True,
         ),
     ] = ""
     client_certificate: Annotated[
@@ -117,6 +118,7 @@ class Mqtt(Section):
             rule=_CERTIFICATE_RULE,
             holds=_is_pem_or_empty,
             longest=65_536,
+            multiline=True,
         ),
     ] = ""
     client_key: Annotated[
@@ -126,6 +128,7 @@ class Mqtt(Section):
             "Private key of `client_certificate` as PEM text, without a password.",
             rule=_KEY_RULE,
             holds=_is_key_or_empty,
+            multiline=True,
         ),
     ] = Secret()
     keepalive_seconds: Annotated[int, number(5, 300, "s", "Keep-alive", "Longest silence before a ping.")] = 30
