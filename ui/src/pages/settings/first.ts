@@ -14,4 +14,17 @@ export const FIRST = [
 ] as const;
 
 /** The order in which people look for groups: what the battery does first, what hardly anybody needs last. */
-export const ORDER = ['cvl', 'victron', 'hardware', 'web_server', 'tinybms', 'logging', 'advanced', 'mqtt', 'wifi'];
+export const ORDER = [
+  'cvl',
+  'victron',
+  'hardware',
+  'web_server',
+  'mqtt',
+  'notifications',
+  'mdns',
+  'metrics',
+  'tinybms',
+  'logging',
+  'advanced',
+  'wifi',
+];
