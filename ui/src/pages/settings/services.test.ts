@@ -34,9 +34,7 @@ describe('a service', () => {
       ['of a later version', '7'],
     ]);
     choice.choose('fr');
-    expect(countersOf(service({ counters: { kept_bytes: 4000 } }))).toEqual([
-      ['Gardé pour plus tard', '4\u00a0ko'],
-    ]);
+    expect(countersOf(service({ counters: { kept_bytes: 4000 } }))).toEqual([['Gardé pour plus tard', '4\u00a0ko']]);
   });
 
   it('is a link only where a browser can go', () => {
