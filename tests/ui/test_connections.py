@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tinybms_lab.testing.running_bridge import free_port, until
+from tinybms_lab.testing.running_bridge import WAIT_S, free_port, until
 
 PATH = "/settings/connections"
 AT = "2026-01-02T03:04:05Z"
@@ -25,7 +25,14 @@ LogIn = Callable[..., None]
 
 def service(name: str, title: str, condition: str, **more: Any) -> dict[str, Any]:
     """Return one service as the API answers it."""
-    nothing = {"since": None, "where": "", "message": None, "last_error": None, "last_error_at": None, "counters": {}}
+    nothing: dict[str, Any] = {
+        "since": None,
+        "where": "",
+        "message": None,
+        "last_error": None,
+        "last_error_at": None,
+        "counters": {},
+    }
     return {"name": name, "title": title, "condition": condition, "testable": True, **nothing, **more}
 
 
@@ -112,6 +119,14 @@ def answering(page: Page, services: list[dict[str, Any]]) -> list[str]:
 
     page.route(re.compile(r"/api/services(\?|$)"), answer)
     return asked
+
+
+def wait_for(page: Page, condition: Callable[[], bool]) -> None:
+    """Wait for something that requests of the page bring about, while the page goes on."""
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        page.wait_for_timeout(50)
 
 
 def speak(page: Page, language: str) -> None:
@@ -243,7 +258,7 @@ def test_a_trial_takes_its_time(page: Page, bridge: Any, log_in: LogIn) -> None:
     expect(button).to_be_disabled()
     expect(page.get_by_role("button", name="Try it: MQTT")).to_be_enabled()
 
-    until(lambda: (page.wait_for_timeout(20), held)[1], "the trial was asked for")
+    wait_for(page, lambda: bool(held))
     held[0].abort()
     expect(tried).to_contain_text("It failed: ")
     expect(tried).to_contain_text("cannot be reached")
@@ -264,7 +279,7 @@ def test_it_asks_once_at_a_time_and_only_while_it_is_open(page: Page, bridge: An
 
     page.route(re.compile(r"/api/services(\?|$)"), answer)
     page.goto(f"{bridge.url}{PATH}")
-    until(lambda: (page.wait_for_timeout(50), held)[1], "it has asked for a third time")
+    wait_for(page, lambda: bool(held))
     assert min(later - sooner for sooner, later in pairwise(asked)) >= 1.8
     page.wait_for_timeout(4500)
     assert len(asked) == 3, "it did not wait for the slow answer"
