@@ -22,7 +22,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "what_notifications": (
         "Tells people and other systems of alarms: by e-mail, as push messages (ntfy), or by a webhook.",
-        "Signale les alarmes aux gens et à d’autres systèmes : par e-mail, en messages push (ntfy) ou par webhook.",
+        "Signale les alarmes aux gens et à d’autres systèmes : par courriel, en messages push (ntfy) ou par webhook.",
     ),
     "gives_notifications": (
         "Switched on, your phone or mailbox is told as soon as something is wrong with the battery, and when it is over.",
@@ -46,7 +46,7 @@ WORDS: dict[str, tuple[str, str]] = {
     ),
     "since": ("since {time}", "depuis {time}"),
     "where": ("Where", "Où"),
-    "why_not": ("Why", "Pourquoi"),
+    "why_not": ("Why:", "Pourquoi :"),
     "last_error": ("Last error, {time}", "Dernière erreur, {time}"),
     "counter_published": ("Published", "Publiés"),
     "counter_replayed": ("Sent later", "Envoyés plus tard"),
