@@ -259,13 +259,11 @@ class Services:
     def _mqtt(self) -> Extra[MqttOptions]:
         memory = self.files.stored(MEMORY_FILE, 0o600) if self._keep else MemoryStorage()
 
-        def wanted(config: Configuration) -> MqttOptions:
-            return MqttOptions(config.mqtt, config.victron.battery_name)
-
         def make(options: MqttOptions, standing: Standing) -> MqttPublisher:
             folder = self.folder / SPOOL_FOLDER if self._keep else None
             return make_mqtt(self.core, options, standing, memory, folder, self.run_blocking)
 
+        wanted = MqttOptions.from_config
         return Extra("mqtt", self.supervisor, self._clock, self.run_blocking, wanted, make)
 
     def web_options(self, config: Configuration) -> "WebOptions":
