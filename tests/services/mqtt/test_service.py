@@ -389,7 +389,7 @@ async def test_home_assistant_is_told_and_untold(
     """A device for the battery and one for each pack; what goes, or is switched off, is removed."""
     broker = new_broker()
     wanted = {"home_assistant": {"enabled": True}}
-    battery, pack = "homeassistant/device/victron_tinybms/config", "homeassistant/device/victron_tinybms_b/config"
+    battery, pack = "homeassistant/device/victron_tinybms/config", "homeassistant/device/victron_tinybms_pack_b/config"
     heard = await witness(broker.port)
     core.names = ["a", "b"]
     async with publishing(configured(broker.port, **wanted)):
