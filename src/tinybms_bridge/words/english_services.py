@@ -61,6 +61,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "service_name.mqtt": "MQTT",
         "service_name.mdns": "the name in the network",
         "mqtt.lost": "the broker has closed the connection",
+        "mqtt.no_name": "the name of the broker is not known; is it right, and is there a network?",
         "mqtt.unreachable": "the broker is not reached: {reason}",
         "mqtt.no_answer": "the broker does not answer within {timeout_s:.0f} s",
         "mqtt.refused": "the broker refuses: {why:@mqtt_refusal}",

@@ -61,6 +61,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "service_name.mqtt": "MQTT",
         "service_name.mdns": "le nom dans le réseau",
         "mqtt.lost": "le serveur a fermé la liaison",
+        "mqtt.no_name": "le nom du serveur n'est pas connu ; est-il juste, et y a-t-il un réseau ?",
         "mqtt.unreachable": "le serveur n'est pas joint : {reason}",
         "mqtt.no_answer": "le serveur ne répond pas en {timeout_s:.0f} s",
         "mqtt.refused": "le serveur refuse : {why:@mqtt_refusal}",

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import math
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -246,6 +247,26 @@ async def test_broker_that_accepts_and_never_answers(
             assert told is not None
             assert "does not answer" in told.text
         await until(lambda: not open_ones)
+
+
+@pytest.mark.parametrize(
+    ("uri", "words"),
+    [
+        ("mqtt://127.0.0.1", "le serveur n'est pas joint : connexion refusée"),
+        ("mqtt://no-such-name.invalid", "le nom du serveur n'est pas connu"),
+    ],
+)
+async def test_broker_that_is_not_there_is_told_in_the_language_of_the_reader(
+    publishing: Any, configured: Any, until: Any, uri: str, words: str
+) -> None:
+    """Nobody listens, or nobody knows the name: both are told by code, so that they can be said in French."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # and does not listen
+        async with publishing(configured(closed.getsockname()[1], uri=uri)) as published:
+            await until(lambda: published.condition() == "trouble")
+            told = published.standing.state().message
+            assert told is not None
+            assert words in told.say("fr")
 
 
 async def test_next_broker_is_taken_when_the_first_is_gone(
