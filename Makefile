@@ -17,7 +17,7 @@ run: ## Simulated battery and GX around the real bridge, with live values; Ctrl-
 
 test: ## Everything CI checks: lint, format, types, import rules, tests, coverage
 	@scripts/bootstrap.sh dev
-	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd mosquitto:mosquitto mosquitto_pub:mosquitto-clients openssl:openssl promtool:prometheus prometheus:prometheus vmalert:victoria-metrics /usr/sbin/avahi-daemon:avahi-daemon nsenter:util-linux $(MACHINE)
+	@scripts/system-packages.sh mbpoll:mbpoll curl:curl chromium:chromium systemd-analyze:systemd mosquitto:mosquitto mosquitto_pub:mosquitto-clients openssl:openssl promtool:prometheus prometheus:prometheus vmalert:victoria-metrics /usr/sbin/avahi-daemon:avahi-daemon nsenter:util-linux udevadm:udev $(MACHINE)
 	@$(MAKE) --no-print-directory lint types imports $(TESTS)
 
 test-random: ## The tests with new examples in a new order, for a night: prints how to repeat what it finds

@@ -24,7 +24,7 @@ IN_MACHINE = os.environ.get("TINYBMS_BRIDGE_HIL") == "machine"
 REPORTS = Path("/run/hil/reports")
 TREE = "/run/hil/tree"
 
-ONLY_IN_MACHINE = {"cards", "cable", "serial_line"}
+ONLY_IN_MACHINE = {"cards", "cable", "serial_line", "monitor"}
 """Fixtures of what only the machine has."""
 PATIENCE_S = 1800
 NOT_POSSIBLE = 77  # of machine.py

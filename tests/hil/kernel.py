@@ -23,7 +23,7 @@ _BUSYBOX = Path("/bin/busybox")
 _ENOUGH_S = 900
 
 _FOR_BOOT = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p", "overlay", "virtio_rng")
-_FOR_TESTS = ("can-raw", "vcan", "slcan", "kvaser_pci", "xhci_pci", "ftdi_sio")
+_FOR_TESTS = ("can-raw", "vcan", "slcan", "kvaser_pci", "xhci_pci", "ftdi_sio", "i6300esb")
 
 _INIT = """#!/bin/busybox sh
 # First program of the machine: the file system of the host, read-only, under one in memory that takes what is written.

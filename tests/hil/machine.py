@@ -5,8 +5,8 @@ gone with the machine, except in ``/run/hil`` (``--control FOLDER``). Its output
 program.
 
 The machine has what the scenarios in ``guest/`` plug and unplug: two PCI cards of Kvaser (SJA1000) on one CAN bus,
-``vcan``, ``slcan``, and a USB port for an FTDI adapter. In ``/run/ports`` are ``monitor``, QEMU's own (QMP), and
-``cable``, the far end of the adapter's line.
+``vcan``, ``slcan``, a USB port for an FTDI adapter, and a watchdog (Intel 6300ESB) that would restart it. In
+``/run/ports`` are ``monitor``, QEMU's own (QMP), and ``cable``, the far end of the adapter's line.
 """
 
 import argparse
@@ -126,6 +126,7 @@ def _options(found: Kernel, folder: Path, control: Path, console: Path) -> list[
         ),
         *crossed,
         *("-mon", "chardev=monitor,mode=control", "-device", "qemu-xhci,id=usb"),
+        *("-device", "i6300esb"),
         *("-object", "can-bus,id=bus", "-device", "kvaser_pci,canbus=bus", "-device", "kvaser_pci,canbus=bus"),
     ]
 

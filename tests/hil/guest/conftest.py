@@ -1,6 +1,7 @@
 """Interfaces of the kernel, and ports on them, which the scenarios share."""
 
 import asyncio
+import json
 import os
 import subprocess
 import time
@@ -80,6 +81,46 @@ async def ports() -> AsyncIterator[Ports]:
     one = Ports()
     yield one
     await one.close()
+
+
+class Monitor:
+    """QEMU's monitor, as far as a test needs it."""
+
+    def __init__(self) -> None:
+        self._port = os.open("/run/ports/monitor", os.O_RDWR)
+        self._received = b""
+        self.events: list[str] = []
+        """What has happened since the start, for example ``WATCHDOG``."""
+        self.run({"execute": "qmp_capabilities"})
+
+    def run(self, command: dict[str, Any]) -> bool:
+        """Have a command carried out; False where it asks for a line of which QEMU still lets go."""
+        os.write(self._port, json.dumps(command).encode() + b"\n")
+        answers: list[dict[str, Any]] = []
+        while not any("return" in line or "error" in line for line in answers):
+            answers += self._lines()
+        errors = [line["error"]["desc"] for line in answers if "error" in line]
+        assert all("is in use" in error for error in errors), answers
+        return not errors
+
+    def close(self) -> None:
+        """Leave it."""
+        os.close(self._port)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        self._received += os.read(self._port, 65536)
+        *lines, self._received = self._received.split(b"\n")
+        found = [json.loads(line) for line in lines]
+        self.events += [line["event"] for line in found if "event" in line]
+        return found
+
+
+@pytest.fixture(scope="session")
+def monitor() -> Iterator[Monitor]:
+    """QEMU's monitor, which is greeted once."""
+    one = Monitor()
+    yield one
+    one.close()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ QEMU's monitor plugs; the driver is the kernel's ``ftdi_sio``, the line is ``/ru
 """
 
 import asyncio
-import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.app.units import UDEV_RULES, unit_files
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.clock import SystemClock
 from tinybms_bridge.hal.serial import SerialPort, find_ports, open_serial
@@ -23,37 +23,14 @@ from tinybms_lab.bms import BmsOptions, SimulatedBms
 from tinybms_lab.bms.line import Line
 
 DEVICE = "/dev/ttyUSB0"
-PLUG = {"execute": "device_add", "arguments": {"driver": "usb-serial", "id": "ftdi", "chardev": "cable"}}
+NUMBER = "A5XK3RJT"
+"""Of the adapter, as FTDI gives each one."""
+PLUG = {
+    "execute": "device_add",
+    "arguments": {"driver": "usb-serial", "id": "ftdi", "chardev": "cable", "serial": NUMBER},
+}
 UNPLUG = {"execute": "device_del", "arguments": {"id": "ftdi"}}
 SETTINGS = ClientSettings(timeout_s=10.0, attempts=10)
-
-
-class Monitor:
-    """QEMU's monitor, as far as a test needs it."""
-
-    def __init__(self) -> None:
-        self._port = os.open("/run/ports/monitor", os.O_RDWR)
-        self._received = b""
-        self.run({"execute": "qmp_capabilities"})
-
-    def run(self, command: dict[str, Any]) -> bool:
-        """Have a command carried out; False where it asks for a line of which QEMU still lets go."""
-        os.write(self._port, json.dumps(command).encode() + b"\n")
-        answers: list[dict[str, Any]] = []
-        while not any("return" in line or "error" in line for line in answers):
-            answers += self._lines()
-        errors = [line["error"]["desc"] for line in answers if "error" in line]
-        assert all("is in use" in error for error in errors), answers
-        return not errors
-
-    def close(self) -> None:
-        """Leave it."""
-        os.close(self._port)
-
-    def _lines(self) -> list[dict[str, Any]]:
-        self._received += os.read(self._port, 65536)
-        *lines, self._received = self._received.split(b"\n")
-        return [json.loads(line) for line in lines]
 
 
 class Unit:
@@ -77,15 +54,7 @@ class Unit:
             os.close(self._port)
 
 
-Plug = Callable[[bool], Any]
-
-
-@pytest.fixture(scope="module")
-def monitor(cable: None) -> Iterator[Monitor]:
-    """QEMU's monitor, which is greeted once."""
-    one = Monitor()
-    yield one
-    one.close()
+Plug = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +65,23 @@ def cable() -> None:
 
 
 @pytest.fixture
-async def adapter(ports: Any, monitor: Monitor) -> AsyncIterator[Plug]:
-    """Return what plugs in the adapter (True) and pulls it out (False), with a unit at its line; out at the end."""
+async def adapter(ports: Any, cable: None, monitor: Any) -> AsyncIterator[Plug]:
+    """Return what plugs in the adapter (True) and pulls it out (False), with a unit at its line; out at the end.
+
+    It waits for the name by which the kernel is to call it, by default that of the first one.
+    """
     clock = SystemClock()
     device = await asyncio.to_thread(SimulatedBms.build, clock, options=BmsOptions(asleep_allowed=False))
     unit = asyncio.create_task(Unit(device, clock).run())
-    plugged = False
+    plugged = ""
 
-    async def plug(wanted: bool) -> None:
+    async def plug(wanted: bool, name: str = DEVICE) -> None:
         nonlocal plugged
+        name = name if wanted else plugged
         while not await asyncio.to_thread(monitor.run, PLUG if wanted else UNPLUG):
             await asyncio.sleep(0.05)
-        await ports.until(lambda: Path(DEVICE).exists() is wanted)
-        plugged = wanted
+        await ports.until(lambda: Path(name).exists() is wanted)
+        plugged = name if wanted else ""
 
     yield plug
     if plugged:
@@ -149,6 +122,62 @@ async def test_unit_answers_before_and_after_the_adapter_was_pulled_out(ports: A
         assert isinstance(reply, RegistersReply)
         assert len(reply.values) == 56
     assert client.statistics.connects == 2
+
+
+BY_NUMBER = f"/dev/tinybms-{NUMBER}"
+BY_ID = "/dev/serial/by-id"
+
+
+@pytest.fixture
+def udev() -> Iterator[None]:
+    """The machine's own udev, with the rule of the bridge beside those of Debian."""
+    rules = Path("/run/udev/rules.d")
+    rules.mkdir(parents=True, exist_ok=True)
+    (rules / UDEV_RULES).write_text(unit_files("/usr/bin/tinybms-bridge")[UDEV_RULES])
+    with subprocess.Popen(["/lib/systemd/systemd-udevd", "--resolve-names=late"]) as daemon:
+        subprocess.run(["udevadm", "control", "--ping"], check=True)
+        yield
+        daemon.terminate()
+
+
+@pytest.mark.parametrize("name", [BY_NUMBER, BY_ID])
+async def test_adapter_that_comes_back_under_another_number_is_found(
+    ports: Any, udev: None, adapter: Plug, name: str
+) -> None:
+    """By the link of our rule or of Debian's, whatever the kernel calls it; the kernel's name leads to nobody."""
+
+    def link() -> Path | None:
+        found = [Path(name)] if name != BY_ID else list(Path(BY_ID).glob(f"*{NUMBER}*"))
+        return next((each for each in found if each.exists()), None)
+
+    async def open_port(on_data: Any, on_lost: Any) -> SerialPort:
+        return await open_serial(str(path), 115_200, on_data, on_lost)
+
+    await adapter(True)
+    await ports.until(link)
+    path = link()
+    assert path is not None
+    assert path.resolve() == Path(DEVICE)
+    held = os.open(DEVICE, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)  # its number is not free while it is open
+    try:
+        client = TinyBmsClient(open_port, SystemClock(), SETTINGS)
+        lost: list[LinkError] = []
+        client.on_lost = lost.append
+        first = await ask(client)
+        await adapter(False)
+        await ports.until(lambda: lost and link() is None)
+        await adapter(True, "/dev/ttyUSB1")
+        await ports.until(link)
+        assert path.resolve() == Path("/dev/ttyUSB1")
+        again = await ask(client)
+        await client.close()
+        assert not await asyncio.to_thread(Path(DEVICE).exists)
+    finally:
+        os.close(held)
+
+    for reply in (first, again):
+        assert isinstance(reply, RegistersReply)
+        assert len(reply.values) == 56
 
 
 async def test_adapter_pulled_out_during_a_request(ports: Any, adapter: Plug) -> None:
