@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import aiomqtt
 import orjson
 import pytest
 
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, AlarmName, Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import LinkError
@@ -22,6 +24,7 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.services.mqtt.announced import load_announced
 from tinybms_bridge.services.mqtt.documents import Sealer
 from tinybms_bridge.services.mqtt.publications import Publication, Publications
+from tinybms_bridge.words import message
 
 ROOT = "victron/tinybms"
 PATIENCE_S = 120.0
@@ -64,6 +67,32 @@ async def test_every_message_has_boot_number_and_time(
     numbers = [each["seq"] for each in told]
     assert len(set(numbers)) == len(numbers)
     assert all(each["at"].endswith("Z") for each in told)
+
+
+async def test_alarms_are_told_in_words_when_they_change(
+    core: Any, publishing: Any, new_broker: Any, witness: Any, configured: Any, until: Any
+) -> None:
+    """With what it rests on, what it means and what to do, in the chosen language; once for each change."""
+    broker = new_broker()
+    heard = await witness(broker.port)
+    wanted = {"home_assistant": {"language": "fr"}}
+    async with publishing(configured(broker.port, **wanted)):
+        await until(lambda: heard.of(f"{ROOT}/battery/alarms"))
+        cause = AlarmCause(message("said", text="cellule 3"))
+        levels = {AlarmName.HIGH_VOLTAGE: AlarmLevel.ALARM, AlarmName.CELL_IMBALANCE: AlarmLevel.WARNING}
+        alarms = Alarms(levels, {AlarmName.HIGH_VOLTAGE: cause})
+        core.battery = replace(core.battery, alarms=alarms)
+        await until(lambda: len(heard.of(f"{ROOT}/battery/alarms")) == 2)
+        count = len(heard.of(f"{ROOT}/battery/state"))
+        await until(lambda: len(heard.of(f"{ROOT}/battery/state")) > count + 2)
+    (_, told) = heard.of(f"{ROOT}/battery/alarms")
+    assert told.document["level"] == "alarm"
+    assert [each["name"] for each in told.document["active"]] == ["high_voltage", "cell_imbalance"]
+    first = told.document["active"][0]
+    assert (first["kind"], first["level"]) == ("alarm", "alarm")
+    assert "cellule 3" in first["text"]
+    assert first["advice"]
+    assert heard.of(f"{ROOT}/battery/state")[-1].document["alarms"] == {"high_voltage": 2, "cell_imbalance": 1}
 
 
 async def test_old_data_is_not_shown_as_present(
