@@ -22,6 +22,7 @@ PAGES = {
     "overview": "/",
     "history": "/history?span=1h",
     **{name: f"/{name}" for name in ("settings", "bms", "diagnostics", "access")},
+    "connections": "/settings/connections",
 }
 ADMIN = ("anna", "correct horse battery")
 WARM_S = 480.0

@@ -1,21 +1,24 @@
 #!/bin/sh
 # Create .venv and install the project with its locked dependencies. Does nothing when that is already done.
-#   scripts/bootstrap.sh runtime|dev|physics|fleet   (physics, fleet: in .venv-physics, .venv-fleet, so that their
-#                                                    libraries meet no test)
+#   scripts/bootstrap.sh runtime|dev|physics|fleet|home-assistant
+# The last three are in .venv-physics, .venv-fleet and .venv-home-assistant, so that their libraries meet no test. Home
+# Assistant is another program: its environment has nothing of ours and needs Python 3.13 and a C compiler.
 # Needs python3 >= 3.11; on Debian and Ubuntu installs the package python3-venv when it is missing and root or sudo allows.
 set -eu
 cd "$(dirname "$0")/.."
 kind=${1:-runtime}
 venv=.venv
-case $kind in physics | fleet) venv=.venv-$kind ;; esac
+case $kind in physics | fleet | home-assistant) venv=.venv-$kind ;; esac
 
 say() { printf '%s\n' "$*" >&2; }
 
+fits='sys.version_info >= (3, 11)'
+[ "$kind" != home-assistant ] || fits='sys.version_info[:2] == (3, 13)'
+
 find_python() {
-  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11; do
+  for candidate in "${PYTHON:-}" python3 python3.13 python3.12 python3.11 "$HOME"/.pyenv/versions/3.13.*/bin/python; do
     [ -n "$candidate" ] || continue
-    if command -v "$candidate" >/dev/null 2>&1 &&
-      "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c "import sys; sys.exit(not ($fits))" 2>/dev/null; then
       printf '%s' "$candidate"
       return 0
     fi
@@ -31,6 +34,7 @@ as_root() {
 }
 
 python=$(find_python) || {
+  [ "$kind" != home-assistant ] || { say "Home Assistant 2025.4 needs Python 3.13; name one with PYTHON=..."; exit 1; }
   say "tinybms-bridge needs Python 3.11 or later and found none. On Debian 12+, Ubuntu 24.04+: sudo apt install python3 python3-venv"
   exit 1
 }
@@ -51,5 +55,6 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then  # missing, or le
 fi
 say "Installing the locked dependencies ($kind); this takes a minute the first time"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "requirements/$kind.txt"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+[ "$kind" = home-assistant ] ||
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 printf '%s' "$wanted" > "$stamp"

@@ -7,3 +7,4 @@ uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" --extra dev -c requirements/runtime.txt pyproject.toml -o requirements/dev.txt
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" --extra build --extra physics -c requirements/runtime.txt pyproject.toml -o requirements/physics.txt
 uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url "$@" --extra build --extra fleet -c requirements/runtime.txt pyproject.toml -o requirements/fleet.txt
+uv pip compile --quiet --python-version 3.13 --generate-hashes --no-emit-index-url "$@" requirements/home-assistant.in -o requirements/home-assistant.txt

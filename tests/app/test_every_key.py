@@ -87,15 +87,15 @@ OWNERS: dict[str, set[str]] = {
     "web_server.websocket_burst_max": {"live"},
     "web_server.websocket_max_payload_bytes": {"live"},
     "web_server.max_ws_clients": {"live"},
-    "web_server.enabled": {"web", "pages", "mdns", "metrics"},
     "web_server": {"web", "pages"},
     "mqtt": {"mqtt"},
-    "mdns": {"mdns"},
-    "wifi.sta_hostname": {"mdns"},
-    "web_server.listen_address": {"web", "pages", "mdns"},
-    "web_server.enable_auth": {"web", "pages", "mdns"},
     "metrics": {"metrics"},
     "notifications": {"notifications"},
+    "mdns": {"mdns"},
+    "wifi.sta_hostname": {"mdns"},
+    "web_server.enabled": {"web", "pages", "mdns", "metrics"},
+    "web_server.listen_address": {"web", "pages", "mdns"},
+    "web_server.enable_auth": {"web", "pages", "mdns"},
 }
 """What a key drives: the entry with its own name, else that of its section."""
 

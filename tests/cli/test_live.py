@@ -312,6 +312,25 @@ async def test_a_part_that_failed_says_why(scene: Scene) -> None:
     assert "port 8080" not in scene.text(page="counters")
 
 
+async def test_a_service_in_trouble_says_why(scene: Scene) -> None:
+    """By its name, beside the battery; what works, starts or is off takes no line."""
+    why = message("mqtt.broker_failed", broker="mqtt://boat:1883", reason="connection refused")
+    scene.services = ServicesState(
+        services=(
+            ServiceState("mqtt", ServiceCondition.TROUBLE, message=why, last_error=why),
+            ServiceState("mdns", ServiceCondition.WORKING, last_error=why),
+            ServiceState("metrics"),
+            ServiceState("unheard_of", ServiceCondition.TROUBLE),
+        )
+    )
+    await scene.feed()
+
+    assert [" ".join(row.plain.split()) for row in scene.rows(100, 40) if row.plain.startswith("Service")] == [
+        "Service MQTT does not work: mqtt://boat:1883: connection refused",
+        "Service unheard_of does not work",
+    ]
+
+
 async def test_the_setup_token_stays_until_it_is_used(scene: Scene) -> None:
     """It does not scroll away, and it stands beside how else an administrator is made; afterwards, only the address."""
     token, users = "1f3a90-2b4c6d-8e0f12-345678", ".venv/bin/tinybms-bridge users"

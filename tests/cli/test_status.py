@@ -28,9 +28,12 @@ from tinybms_bridge.link.state import (
     CoreState,
     LogWritten,
     PackDetails,
+    ServiceCondition,
     ServicesState,
+    ServiceState,
     UartState,
 )
+from tinybms_bridge.words import message
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 LONG_S = 1e6
@@ -68,6 +71,19 @@ def test_one_screen_of_a_healthy_bridge(core: Core, invoke: Invoke, healthy: Cor
     assert "a line of the core" in result.stdout
     assert "\x1b" not in result.stdout
     assert not result.stdout.endswith("\n\n")
+
+
+def test_a_service_in_trouble_is_told(core: Core, invoke: Invoke, healthy: CoreState) -> None:
+    """By a line with its reason; the battery is well all the same, and programs find it in the tree."""
+    why = message("mqtt.no_answer", timeout_s=10.0)
+    told = ServiceState("mqtt", ServiceCondition.TROUBLE, AT, "mqtt://boat", why, why, AT, {"published": 3})
+    core(replace(healthy, services=replace(healthy.services, services=(told,))))
+    result = invoke(status_command)
+    assert result.exit_code == 0, result.output
+    assert "MQTT does not work: the broker does not answer within 10 s" in result.stdout
+
+    (found,) = json.loads(invoke(status_command, "--json").stdout)["services"]["services"]
+    assert (found["condition"], found["message"]["code"]) == ("trouble", "mqtt.no_answer")
 
 
 UNHEALTHY: list[Callable[[CoreState], CoreState]] = [

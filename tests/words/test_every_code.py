@@ -65,7 +65,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"advice.line.{code}": ADVICE for code in ("choice", "better")},
     **{f"can_fault.{fault.removeprefix('can_')}": FAULT for fault in CanFault},
     **{f"can_list.{column}": set() for column in CAN_COLUMNS},
-    **{f"ha.{name}": set() for name in HOME_ASSISTANT},
+    **{f"ha.{name}": set() for name in sorted(HOME_ASSISTANT)},
     "battery.resistance_not_learned": {"hours", "least_a", "watts"},
     "battery.weak_cell": {"cells", "less_percent"},
     "battery.resistive_cell": {"cells", "times", "at_least"},

@@ -283,8 +283,7 @@ class Services:
         memory = self.files.stored(MEMORY_FILE, 0o600) if self._keep else MemoryStorage()
 
         def wanted(config: Configuration) -> MqttOptions:
-            folder = self.folder / SPOOL_FOLDER if self._keep else None
-            return MqttOptions(config.mqtt, config.victron.battery_name, folder)
+            return MqttOptions.from_config(config, self.folder / SPOOL_FOLDER if self._keep else None)
 
         def make(options: MqttOptions, standing: ServiceStanding) -> MqttPublisher:
             return make_mqtt(self.core, options, standing, memory, self.run_blocking)

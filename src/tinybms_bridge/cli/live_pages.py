@@ -30,6 +30,7 @@ from tinybms_bridge.cli.live_words import (
 )
 from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import CoreState, EnergyToday, PartStatus, ServiceCondition
+from tinybms_bridge.words import say
 
 __all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
 
@@ -175,6 +176,7 @@ def _overview(scene: Scene, width: int) -> list[_Block]:
         blocks += [_space(), _Block([_soc_line(scene, snapshot, width)], 3)]
         blocks.append(_Block(_battery_lines(scene, snapshot, width), 6))
     blocks += _web_blocks(scene, width)
+    blocks += _service_blocks(scene, width)
     if scene.extra is not None:
         blocks += [_space(), _Block(_text_lines(scene.extra, width), 9, least=2)]
     blocks += [_space(), _Block(_log_lines(scene, width), 7, least=2, newest=True)]
@@ -274,6 +276,17 @@ def _web_blocks(scene: Scene, width: int) -> list[_Block]:
     token = _row("", state.setup_token, width, value_style="bold")
     user = _row("", f"or {state.users_command} add NAME --role admin", width)
     return [_Block([*lines, *token], 5, least=len(lines) + len(token)), _Block(user, 10)]
+
+
+def _service_blocks(scene: Scene, width: int) -> list[_Block]:
+    """Return a line for each service that is wanted and does not work."""
+    blocks = []
+    for each in scene.core.services.services:
+        if each.condition is ServiceCondition.TROUBLE:
+            why = "" if each.message is None else f": {clean(each.message.text)}"
+            text = f"{say(f'service_name.{each.name}', {}, text=each.name)} does not work{why}"
+            blocks.append(_Block(_row("Service", text, width, "bold yellow", "yellow"), 8))
+    return blocks
 
 
 def _log_lines(scene: Scene, width: int) -> list[Text]:

@@ -136,7 +136,7 @@ that is read differently or under another name, or that has no effect on Linux, 
 
 
 def json_schema(language: Language = ENGLISH) -> dict[str, Any]:
-    """Return the JSON Schema of the file, with ``unit``, ``rule`` and ``no_effect`` as further annotations.
+    """Return the JSON Schema of the file, with ``unit``, ``rule``, ``multiline``, ``no_effect`` as more annotations.
 
     ``rule`` is what a key accepts as a sentence, the same that a wrong value is answered with. Titles and descriptions
     are in ``language``.
@@ -175,6 +175,7 @@ def _explain(
             "enum": list(meaning.accepted),
             "pattern": meaning.pattern,
             "rule": key.expectation.say(language),
+            "multiline": meaning.multiline,
             "no_effect": "" if meaning.no_effect is None else meaning.no_effect.say(language),
         }
         properties[name] |= {word: value for word, value in told.items() if value} | {"default": _default(key)}

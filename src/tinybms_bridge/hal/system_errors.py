@@ -46,7 +46,7 @@ _NUMBERS = (
     *(errno.EPERM, errno.ENOENT, errno.EIO, errno.ENXIO, errno.EBADF, errno.ENOMEM, errno.EACCES, errno.EBUSY),
     *(errno.ENODEV, errno.EINVAL, errno.EMFILE, errno.ENOSPC, errno.EROFS, errno.EPIPE, errno.ETIME, errno.EPROTO),
     *(errno.EOVERFLOW, errno.EILSEQ, errno.EADDRINUSE, errno.EAFNOSUPPORT, errno.ENETDOWN, errno.ENOBUFS),
-    *(errno.ESHUTDOWN, errno.ETIMEDOUT),
+    *(errno.ESHUTDOWN, errno.ETIMEDOUT, errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.ENETUNREACH),
 )
 
 SYSTEM_CODES: Mapping[int, str] = {number: f"system.{errno.errorcode[number].lower()}" for number in _NUMBERS}

@@ -391,17 +391,6 @@ class HistorySource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Pages:
-    """Where the web server listens now."""
-
-    listen_address: str
-    """Empty for every address of the machine."""
-    port: int
-    encrypted: bool
-    """Whether it speaks HTTPS."""
-
-
-@dataclass(frozen=True, slots=True)
 class Exposition:
     """What a Prometheus server reads."""
 
@@ -433,6 +422,17 @@ class MetricsSource(Protocol):
         That blocks for some milliseconds.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Where the web server listens now."""
+
+    listen_address: str
+    """Empty for every address of the machine."""
+    port: int
+    encrypted: bool
+    """Whether it speaks HTTPS."""
 
 
 class WatchedService(Protocol):

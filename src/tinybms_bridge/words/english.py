@@ -727,6 +727,10 @@ _ERRORS = {
     "system.enobufs": "No buffer space available",
     "system.eshutdown": "Cannot send after transport endpoint shutdown",
     "system.etimedout": "Connection timed out",
+    "system.econnrefused": "Connection refused",
+    "system.econnreset": "Connection reset by peer",
+    "system.ehostunreach": "No route to host",
+    "system.enetunreach": "Network is unreachable",
     "nack.0": "command error",
     "nack.unknown": "unknown reason",
 }

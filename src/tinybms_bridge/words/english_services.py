@@ -61,6 +61,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "service_name.mqtt": "MQTT",
         "service_name.mdns": "the name in the network",
         "mqtt.lost": "the broker has closed the connection",
+        "mqtt.no_name": "the name of the broker is not known; is it right, and is there a network?",
         "mqtt.unreachable": "the broker is not reached: {reason}",
         "mqtt.no_answer": "the broker does not answer within {timeout_s:.0f} s",
         "mqtt.refused": "the broker refuses: {why:@mqtt_refusal}",
@@ -127,6 +128,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "ha.release_discharge": "Release discharging",
         "ha.profile": "Charge profile",
         "ha.log_level": "Log level",
+        "service_name.notifications": "Notifications",
         "mdns.no_network": "there is no network by which the web server can be reached",
         "mdns.no_port": "port 5353 cannot be used: {reason}",
         "mdns.contested": "another machine claims {host} and every name like it",
@@ -134,6 +136,5 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "mdns.not_seen": "{host} is announced, but nobody in the network would see it",
         "mdns.open_firewall": "let UDP port 5353 and the group 224.0.0.251 through the firewall of this machine",
         "mdns.seen": "{host} is seen in the network: {addresses}, port {port}",
-        "service_name.notifications": "Notifications",
     }
 )

@@ -727,6 +727,10 @@ _ERRORS = {
     "system.enobufs": "aucun tampon disponible",
     "system.eshutdown": "envoi impossible, le périphérique est arrêté",
     "system.etimedout": "pas de réponse à temps",
+    "system.econnrefused": "connexion refusée",
+    "system.econnreset": "liaison coupée par le correspondant",
+    "system.ehostunreach": "aucun chemin vers la machine",
+    "system.enetunreach": "le réseau n'est pas joignable",
     "nack.0": "erreur de commande",
     "nack.unknown": "raison inconnue",
 }

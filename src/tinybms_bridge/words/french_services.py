@@ -61,6 +61,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "service_name.mqtt": "MQTT",
         "service_name.mdns": "le nom dans le réseau",
         "mqtt.lost": "le serveur a fermé la liaison",
+        "mqtt.no_name": "le nom du serveur n'est pas connu ; est-il juste, et y a-t-il un réseau ?",
         "mqtt.unreachable": "le serveur n'est pas joint : {reason}",
         "mqtt.no_answer": "le serveur ne répond pas en {timeout_s:.0f} s",
         "mqtt.refused": "le serveur refuse : {why:@mqtt_refusal}",
@@ -127,6 +128,7 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "ha.release_discharge": "Libérer la décharge",
         "ha.profile": "Profil de charge",
         "ha.log_level": "Niveau du journal",
+        "service_name.notifications": "Notifications",
         "mdns.no_network": "aucun réseau ne mène au serveur web",
         "mdns.no_port": "le port 5353 ne peut pas servir : {reason}",
         "mdns.contested": "une autre machine revendique {host} et tous les noms semblables",
@@ -134,6 +136,5 @@ SERVICE_SENTENCES: Mapping[str, str] = MappingProxyType(
         "mdns.not_seen": "{host} est annoncé, mais personne sur le réseau ne le verrait",
         "mdns.open_firewall": "laissez passer le port UDP 5353 et le groupe 224.0.0.251 dans le pare-feu de cette machine",
         "mdns.seen": "{host} se voit sur le réseau : {addresses}, port {port}",
-        "service_name.notifications": "Notifications",
     }
 )

@@ -36,11 +36,12 @@ class Router {
     document.addEventListener('click', (event) => this.click(event));
   }
 
-  /** Goes to a page of ours. */
+  /** Goes to a page of ours, and to a place on it that its ``#`` names. */
   go(path: string): void {
-    if (path === this.shown || !this.mayLeave()) return;
+    const page = path.split('#')[0] as string;
+    if (page === this.shown || !this.mayLeave()) return;
     history.pushState(null, '', path);
-    this.show(path);
+    this.show(page);
     scrollTo(0, 0);
   }
 
@@ -76,7 +77,7 @@ class Router {
     if (url.origin !== location.origin || !isPage(url.pathname)) return;
     if (url.pathname === location.pathname && url.hash !== '') return;
     event.preventDefault();
-    this.go(url.pathname + url.search);
+    this.go(url.pathname + url.search + url.hash);
   }
 }
 

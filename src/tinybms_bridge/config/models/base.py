@@ -95,6 +95,8 @@ class Meaning:
     """What ``pattern`` and ``holds`` ask for: "must be …"; None where there are neither."""
     no_effect: Message | None = None
     """Why the key does nothing here; None for a key that does."""
+    multiline: bool = False
+    """Whether a text or secret has several lines, as PEM has."""
 
     __is_annotated_types_grouped_metadata__: ClassVar[Literal[True]] = True
 
@@ -153,9 +155,12 @@ def text(
     pattern: str = "",
     holds: Callable[[Any], bool] | None = None,
     no_effect: Message | None = None,
+    multiline: bool = False,
 ) -> Meaning:
     """Describe a text, a choice or a secret; ``rule`` is shown when a value breaks ``pattern`` or ``holds``."""
-    return Meaning(title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect)
+    return Meaning(
+        title, help_, rule=rule, longest=longest, pattern=pattern, holds=holds, no_effect=no_effect, multiline=multiline
+    )
 
 
 _LONGEST_PEM = 65_536
@@ -164,7 +169,9 @@ _LONGEST_PEM = 65_536
 
 def certificate(title: str, help_: str) -> Meaning:
     """Describe a certificate, or several, as PEM text; it may be empty."""
-    return text(title, help_, rule=message("must_be.certificate"), holds=_is_pem_or_empty, longest=_LONGEST_PEM)
+    return text(
+        title, help_, rule=message("must_be.certificate"), holds=_is_pem_or_empty, longest=_LONGEST_PEM, multiline=True
+    )
 
 
 def _is_pem_or_empty(value: str) -> bool:

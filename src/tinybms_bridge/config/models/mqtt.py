@@ -112,6 +112,7 @@ class Mqtt(Section):
             "Private key of `client_certificate` as PEM text, without a password.",
             rule=_KEY_RULE,
             holds=_is_key_or_empty,
+            multiline=True,
         ),
     ] = Secret()
     keepalive_seconds: Annotated[int, number(5, 300, "s", "Keep-alive", "Longest silence before a ping.")] = 30

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import socket
 import ssl
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -180,6 +181,8 @@ def _told(error: BaseException) -> Message | None:
             return message("mqtt.tls_failed", reason=_reason(error))
         case TimeoutError():
             return message("mqtt.no_answer", timeout_s=CONNECT_TIMEOUT_S)
+        case socket.gaierror():
+            return message("mqtt.no_name")
         case OSError():
             return message("mqtt.unreachable", reason=error_words(error))
         case aiomqtt.MqttError() if "timed out" in str(error):

@@ -2,8 +2,20 @@
 
 Form of the messages: Home Assistant, MQTT integration, "Device discovery payload"; the units and classes that a sensor
 may have together: its sensor entity, "Available device classes". A message of no bytes takes a device away again.
+
+Choices that a user of Home Assistant meets:
+
+- Names are in the chosen language, without that of the device: Home Assistant puts it before them. States of a choice
+  (`BULK`, `good`) are the words of the API in every language: automations rest on them.
+- The ids of entities come from the root topic, so that another name or language keeps history and automations.
+- What only a few look at exists but is disabled until somebody enables it: single cells, which would fill the recorder
+  sixteen times a second, and notices on how the CAN interface is set up; `level` tells of these as well. (When a
+  device is taken away, Home Assistant 2025.4 publishes an empty message for each of them and warns of its own echo.)
+- Availability is the retained status with its last will. A broker that lost its power together with the bridge still
+  has the last `online`, so sensors also expire (``_expiry_s``).
 """
 
+import math
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +62,8 @@ class _Sensor:
     icon: str = ""
     diagnostic: bool = False
     options: tuple[str, ...] = ()
+    enabled: bool = True
+    """Whether it is shown without anybody asking for it."""
 
 
 _BATTERY = (
@@ -99,6 +113,9 @@ _PACK = (
     _Sensor("highest_cell", state_class="", icon="mdi:battery-high", diagnostic=True),
 )  # fmt: skip
 
+_MOST_CELLS = 16
+"""Of a TinyBMS."""
+
 _TEMPERATURES = ("internal", "external_1", "external_2")
 
 _SWITCHES = (
@@ -110,6 +127,23 @@ _SWITCHES = (
     ("gx", "connectivity", "", True),
 )
 """True and false values of the state of the battery: name, class, icon, whether diagnostic."""
+
+_RARE = frozenset(
+    {
+        NoticeName.CAN_BIT_RATE,
+        NoticeName.CAN_BUS_OFF,
+        NoticeName.CAN_ERROR_PASSIVE,
+        NoticeName.CAN_LISTEN_ONLY,
+        NoticeName.CAN_NO_RESTART,
+        NoticeName.COUNTER_STANDS,
+        NoticeName.SECOND_BMS,
+    }
+)
+"""Notices for whoever sets the bridge up; disabled as entities."""
+
+_EXPIRY_S = 60
+_EXPIRY_INTERVALS = 5
+"""A sensor that has not been heard for so long, and so many intervals, is unavailable, whatever the broker retains."""
 
 _BUTTONS = (
     ("inhibit_charge", "inhibit", '{"direction":"charge","reason":"Home Assistant"}', "mdi:battery-off"),
@@ -143,6 +177,7 @@ def devices(
     language: Language,
     *,
     commands: bool,
+    interval_s: float,
     address: str = "",
 ) -> Iterator[Announcement]:
     """Yield the device of the battery, then one for each pack.
@@ -154,6 +189,7 @@ def devices(
         packs: All packs.
         language: Of the names.
         commands: Whether commands are taken, for which there are buttons and choices then.
+        interval_s: Between two states.
         address: Of the pages; empty where there is none.
 
     """
@@ -173,20 +209,38 @@ def devices(
     }
     if address:
         battery["configuration_url"] = address
+    expiry_s = _expiry_s(interval_s)
     components = dict(_battery_components(node, root, language))
-    if commands:
-        components |= dict(_command_components(node, root, language))
-    yield _device(prefix, node, about, battery, components)
+    orders = dict(_command_components(node, root, language))
+    components |= orders if commands else _taken_away(orders)
+    yield _device(prefix, node, about, battery, components, expiry_s)
     for pack in packs:
-        part = f"{node}_{_slug(pack.name)}"
+        part = f"{node}_pack_{_slug(pack.name)}"  # no entity of the battery begins so, whatever a pack is called
         components = dict(_pack_components(part, f"{root}/packs/{pack.name}/state", pack, language))
         told = _pack_device(part, node, f"{name} {pack.name}", pack.identity)
-        yield _device(prefix, part, about, told, components)
+        yield _device(prefix, part, about, told, components, expiry_s)
+
+
+def _taken_away(components: Mapping[str, Mapping[str, object]]) -> dict[str, dict[str, object]]:
+    """Return what removes entities: one that is only left out of the message stays in Home Assistant."""
+    return {name: {"platform": told["platform"]} for name, told in components.items()}
+
+
+def _expiry_s(interval_s: float) -> int:
+    return max(_EXPIRY_S, math.ceil(_EXPIRY_INTERVALS * interval_s))
 
 
 def _device(
-    prefix: str, node: str, about: Mapping[str, object], device: Mapping[str, object], components: Mapping[str, object]
+    prefix: str,
+    node: str,
+    about: Mapping[str, object],
+    device: Mapping[str, object],
+    components: Mapping[str, dict[str, object]],
+    expiry_s: int,
 ) -> Announcement:
+    for told in components.values():
+        if len(told) > 1 and told["platform"] in {"sensor", "binary_sensor"}:
+            told["expire_after"] = expiry_s
     payload = orjson.dumps({"device": device, **about, "components": components})
     return Announcement(f"{prefix}/device/{node}/config", payload)
 
@@ -222,7 +276,10 @@ def _battery_components(node: str, root: str, language: Language) -> Iterator[tu
         unheard = "'None' if value_json.alarms.core_unreachable is defined else 'OFF'"
         template = f"{{{{ 'ON' if value_json.alarms.{name} is defined else {unheard} }}}}"
         title = say(f"{kind}.{name}", {}, language)
-        yield _binary(node, topic, f"{kind}_{name}", title, template, "problem", "", diagnostic=True)
+        _, told = _binary(node, topic, f"{kind}_{name}", title, template, "problem", "", diagnostic=True)
+        if kind == "notice" and name in _RARE:
+            told["enabled_by_default"] = False
+        yield f"{kind}_{name}", told
 
 
 def _pack_components(
@@ -233,10 +290,11 @@ def _pack_components(
     for index, name in enumerate(_TEMPERATURES):
         sensor = _Sensor(f"temperature_{name}", "°C", "temperature", precision=1, diagnostic=True)
         yield _sensor(part, topic, sensor, language, f"value_json.temperatures[{index}]")
-    for cell in range(1, pack.cells + 1):
-        sensor = _Sensor(f"cell_{cell}_mv", "mV", "voltage", precision=0, diagnostic=True)
+    for cell in range(1, _MOST_CELLS + 1 if pack.cells else 1):  # none known: those of before stay
+        sensor = _Sensor(f"cell_{cell}_mv", "mV", "voltage", precision=0, diagnostic=True, enabled=False)
         title = say("ha.cell", {"cell": cell}, language)
-        yield _sensor(part, topic, sensor, language, f"value_json.cells_mv[{cell - 1}]", title)
+        name, told = _sensor(part, topic, sensor, language, f"value_json.cells_mv[{cell - 1}]", title)
+        yield from {name: told}.items() if cell <= pack.cells else _taken_away({name: told}).items()
 
 
 def _command_components(node: str, root: str, language: Language) -> Iterator[tuple[str, dict[str, object]]]:
@@ -288,6 +346,8 @@ def _sensor(
     told |= {name: value for name, value in optional.items() if value}
     if sensor.precision is not None:
         told["suggested_display_precision"] = sensor.precision
+    if not sensor.enabled:
+        told["enabled_by_default"] = False
     return sensor.name, told
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from tinybms_bridge.battery.alarm_words import alarm_kind, alarm_message
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.headline import overall
 from tinybms_bridge.battery.inhibits import Direction
@@ -27,7 +28,7 @@ from tinybms_bridge.services.flat import (
     pack_measured,
 )
 from tinybms_bridge.services.ports import Core, Moment
-from tinybms_bridge.words import Language, message
+from tinybms_bridge.words import Language
 
 __all__ = [
     "Sealer",
@@ -111,14 +112,13 @@ def alarms_document(moment: Moment, language: Language) -> dict[str, object]:
     causes = moment.battery.alarms.causes
     found: list[dict[str, object]] = []
     for name, level in sorted(moment.active().items(), key=lambda each: (-each[1], each[0].value)):
-        kind = "alarm" if isinstance(name, AlarmName) else "notice"
         cause = causes.get(name) if isinstance(name, AlarmName) else None
         level_name = "alarm" if level is AlarmLevel.ALARM else "warning"
-        told = message(f"{kind}.{name.value}", level=level_name, cause=None if cause is None else cause.message)
+        told = alarm_message(name.value, level=level_name, cause=None if cause is None else cause.message)
         found.append(
             {
                 "name": name.value,
-                "kind": kind,
+                "kind": alarm_kind(name.value),
                 "level": level_name,
                 "text": told.say(language),
                 "explanation": told.explanation(language),

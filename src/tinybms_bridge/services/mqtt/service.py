@@ -232,6 +232,7 @@ class MqttService:
                 self._packs,
                 wanted.language,
                 commands=self._config.commands,
+                interval_s=self._config.publish_interval_ms / 1000.0,
                 address=self._options.address,
             )
         ]

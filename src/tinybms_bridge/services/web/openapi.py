@@ -23,7 +23,7 @@ Schema = dict[str, Any]
 _REFERENCE = "#/components/schemas/"
 _WHOLE, _PART = "Settings", "SettingsChange"
 _NULL = {"type": "null"}
-_TELLING = ("title", "description", "default", "unit", "rule", "no_effect")
+_TELLING = ("title", "description", "default", "unit", "rule", "multiline", "no_effect")
 """Keywords of a key that say something to people; the others are about its values."""
 
 _README = {"cvl": {"enabled": True, "float_soc_threshold": 96.0}, "victron": {"thresholds": {"overvoltage_v": 59.0}}}

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,13 +18,20 @@ from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.snapshot import Identity, Ratings
 from tinybms_bridge.battery.state import BatteryState, PackState
 from tinybms_bridge.battery.view import Last, View
-from tinybms_bridge.link.state import CanState, PackDetails, PartStatus, UartState
+from tinybms_bridge.link.state import (
+    CanState,
+    PackDetails,
+    PartStatus,
+    ServiceCondition,
+    ServiceState,
+    UartState,
+)
 from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.web.live import Broadcaster, BroadcasterSettings, Client, ThrottleSettings, Topic
 from tinybms_bridge.services.web.live.alarms import AlarmTracker
 from tinybms_bridge.services.web.live.client import ClientCommand
 from tinybms_bridge.services.web.live.overview import Overview, OverviewAnswer
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 from tinybms_lab.testing.fake_clock import FakeClock
 
 RATINGS = Ratings(16, 3.65, 2.8, 3.8, 2.5, 100.0, 150.0, None, 60.0, 0.0, 280.0)
@@ -104,6 +111,31 @@ def test_fresh(overview: Overview) -> None:
     assert found["outputs"] == {"can": output}
     (failed,) = found["failed_parts"]
     assert (failed["name"], failed["error"], failed["message"]["text"]) == ("mqtt", "no route", "no route")
+
+
+@dataclass
+class Service:
+    """A service that stands as the test says."""
+
+    name: str
+    condition: ServiceCondition
+
+    def state(self) -> ServiceState:
+        """See ``WatchedService``."""
+        return ServiceState(self.name, self.condition)
+
+    async def test(self) -> Message:
+        """See ``WatchedService``."""
+        raise NotImplementedError
+
+
+def test_a_service_in_trouble_is_told_to_every_page(overview: Overview, core: Any) -> None:
+    """By name and in words; what works, starts or is off is not."""
+    trouble, *others = reversed(ServiceCondition)
+    core.watched = {str(each): Service(str(each), each) for each in others} | {"mqtt": Service("mqtt", trouble)}
+
+    assert trouble is ServiceCondition.TROUBLE
+    assert shown(overview)["troubled_services"] == [{"name": "mqtt", "title": "MQTT"}]
 
 
 def test_a_pack_whose_cell_binds_is_the_worst(overview: Overview, core: Any) -> None:

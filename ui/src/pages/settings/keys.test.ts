@@ -44,6 +44,17 @@ describe('a form', () => {
     expect(keys.map((each) => each.kind).join(' ')).toBe('number number choice text list table curve secret');
   });
 
+  it('has several lines for what has several, also for a secret', () => {
+    const pem = { type: 'string', multiline: true };
+    const properties = { certificate: pem, key: { ...pem, format: 'password' }, name: { type: 'string' } };
+    const found = groupsOf({ properties: { mqtt: { $ref: '#/$defs/Mqtt' } }, $defs: { Mqtt: { properties } } });
+    expect(found[0]?.keys.map((each) => [each.kind, each.multiline])).toEqual([
+      ['long', true],
+      ['secret', true],
+      ['text', false],
+    ]);
+  });
+
   it('takes values out of a configuration and puts changes into a patch', () => {
     const values = flat({ cvl: { offset: 1, curves: { by_soc: null } } }, [
       key('cvl.offset'),

@@ -28,6 +28,8 @@ export interface Key {
   kind: Kind;
   whole: boolean;
   nullable: boolean;
+  /** Whether a text or a secret has several lines, as PEM has. */
+  multiline: boolean;
   low: number | null;
   high: number | null;
   longest: number | null;
@@ -81,9 +83,10 @@ function keyOf(path: string, node: Node): Key {
     unit: String(node.unit ?? ''),
     rule: String(node.rule ?? ''),
     noEffect: String(node.no_effect ?? ''),
-    kind: kindOf(accepted, choices, longest, path),
+    kind: kindOf(accepted, choices, node.multiline === true || (longest ?? 0) > LONG_TEXT, path),
     whole: accepted.type === 'integer',
     nullable: options.length > 1,
+    multiline: node.multiline === true,
     low: (accepted.minimum as number | undefined) ?? null,
     high: (accepted.maximum as number | undefined) ?? null,
     longest,
@@ -93,14 +96,14 @@ function keyOf(path: string, node: Node): Key {
   };
 }
 
-function kindOf(accepted: Node, choices: unknown[], longest: number | null, path: string): Kind {
+function kindOf(accepted: Node, choices: unknown[], long: boolean, path: string): Kind {
   if (choices.length > 0) return 'choice';
   if (accepted.type === 'boolean') return 'flag';
   if (accepted.type === 'number' || accepted.type === 'integer') return 'number';
   if (accepted.type === 'object') return 'table';
   if (accepted.type === 'array') return path.includes('.curves.') ? 'curve' : 'list';
   if (accepted.format === 'password') return 'secret';
-  return (longest ?? 0) > LONG_TEXT ? 'long' : 'text';
+  return long ? 'long' : 'text';
 }
 
 /** The value of each key of a configuration as it is answered. */

@@ -20,6 +20,7 @@ export function said(key: Key | undefined, value: Json): string {
     const entries = Object.entries(value).map(([name, each]) => `${name} = ${String(each)}`);
     return entries.length === 0 ? t('empty') : entries.join(', ');
   }
+  if (key?.kind === 'long' && value !== '') return t('text_lines', { n: value.trim().split('\n').length });
   return value === '' ? t('empty') : value;
 }
 

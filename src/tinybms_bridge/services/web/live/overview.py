@@ -20,7 +20,7 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.events import PartState
-from tinybms_bridge.link.state import PackDetails
+from tinybms_bridge.link.state import PackDetails, ServiceCondition
 from tinybms_bridge.services.flat import (
     battery_numbers,
     cells_mv,
@@ -31,7 +31,7 @@ from tinybms_bridge.services.ports import Core, EnergyOfToday, Hearing, Moment
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, rounded, shown
 from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.live.status import LastValues, Measured, OutputNow
-from tinybms_bridge.words import ENGLISH, Language, Message
+from tinybms_bridge.words import ENGLISH, Language, Message, say
 
 __all__ = ["Overview", "OverviewAnswer"]
 
@@ -196,6 +196,14 @@ class FailedPart(Answer):
     """The same in the language of the other texts."""
 
 
+class TroubledService(Answer):
+    """MQTT or another service that is wanted and does not work; it is tried again by itself."""
+
+    name: str = Field(examples=["mqtt"])
+    title: str
+    """What people call it."""
+
+
 class OverviewAnswer(Measured):
     """All that the first view and the frame of every page show. Measurements are null in HOLD and SILENT."""
 
@@ -233,6 +241,8 @@ class OverviewAnswer(Measured):
     inhibits: list[Shown[Inhibit]]
     """Directions that are stopped by hand; ``by`` is ``somebody``."""
     failed_parts: list[FailedPart]
+    troubled_services: list[TroubledService]
+    """Why, ``/api/services`` tells."""
 
 
 class Overview:
@@ -314,6 +324,11 @@ class Overview:
                 {"name": each.name, "error": each.error, "message": _told(each.why(), language)}
                 for each in core.parts()
                 if each.state == PartState.FAILED
+            ],
+            "troubled_services": [
+                {"name": name, "title": say(f"service_name.{name}", {}, language, name)}
+                for name, each in core.services().items()
+                if each.state().condition is ServiceCondition.TROUBLE
             ],
         }
 

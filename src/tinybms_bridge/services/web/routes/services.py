@@ -1,27 +1,35 @@
 """``/api/services``: MQTT, notifications and the others that somebody may want: how each stands, and a trial of one."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fastapi import APIRouter
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.link.state import ServiceState
 from tinybms_bridge.services.ports import WatchedService
-from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown
+from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, extended
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
-from tinybms_bridge.words import Language, Message, message
+from tinybms_bridge.words import Language, Message, message, say
 
-__all__ = ["ServiceTried", "ServicesAnswer", "router"]
+__all__ = ["NamedService", "ServiceTried", "ServicesAnswer", "router"]
 
 router = APIRouter(tags=["services"])
+
+
+@dataclass(frozen=True, slots=True)
+class NamedService(ServiceState):
+    """One service, its sentences and its name in the language of the other texts."""
+
+    title: str = ""
+    """What people call it."""
 
 
 class ServicesAnswer(Answer):
     """Every service beside web, history and log, wanted or not."""
 
-    services: list[Shown[ServiceState]]
+    services: list[Shown[NamedService]]
 
 
 class ServiceTried(Answer):
@@ -54,12 +62,14 @@ async def try_service(name: str, core: TheCore, _user: Admin, facts: Facts, lang
     return ServiceTried(success=success, message=MessageAnswer.model_validate(_in(told, lang).document()))
 
 
-def _told(state: ServiceState, language: Language) -> ServiceState:
+def _told(state: ServiceState, language: Language) -> NamedService:
     why, last = state.message, state.last_error
-    return replace(
+    return extended(
+        NamedService,
         state,
         message=None if why is None else _in(why, language),
         last_error=None if last is None else _in(last, language),
+        title=say(f"service_name.{state.name}", {}, language, state.name),
     )
 
 

@@ -1,0 +1,1 @@
+"""The battery in a real Home Assistant: ``make rig-home-assistant``."""
