@@ -31,6 +31,8 @@ from rigs.fleet.verdict import Verdict, judged, percentile
 
 FAULTS = ("node", "consumer", "database", "disk", "none")
 AWAY_S = 10.0
+LAST_S = 1.0
+"""Before the end of a run CPU is read: a process of bridges ends when its last message is acknowledged."""
 LOADS = 2
 """Processes with bridges."""
 RECONNECT_S = 5.0
@@ -48,6 +50,9 @@ class Run:
     loads: list[Program] = field(default_factory=list)
     ledgers: list[Path] = field(default_factory=list)
     used: dict[str, Usage] = field(default_factory=dict)
+    watched_s: float = 0.0
+    """Time over which `used` was counted."""
+    entry_bytes: float = 0.0
     notes: list[str] = field(default_factory=list)
 
     async def play(self) -> Verdict:
@@ -70,9 +75,10 @@ class Run:
         strange = asyncio.create_task(hostile.publish(self.cluster, self.options.seconds))
         await asyncio.sleep(self.options.seconds / 2.0)
         victim = await self._break()
-        await asyncio.sleep(max(0.0, begun_s + self.options.seconds - time.monotonic()))
+        await asyncio.sleep(max(0.0, begun_s + self.options.seconds - LAST_S - time.monotonic()))
         after = self._usage()
         self.used = {name: after[name] - before[name] for name in after}
+        self.watched_s = time.monotonic() - begun_s
         for load in self.loads:
             await asyncio.to_thread(load.wait, PATIENCE_S)
         self.notes += await strange
@@ -86,6 +92,7 @@ class Run:
         self.notes += await credentials.check(self.cluster)
         print(f"on disk: {(folder_size(self.cluster.folder) - size) / 1e6:.1f} MB more, in all", flush=True)
         stored = await self.cluster.stored()
+        self.entry_bytes = await self.cluster.entry_bytes()
         ledgers = [json.loads(line) for path in self.ledgers for line in path.read_text().splitlines()]
         self._tell_connections(ledgers)
         boots = {ledger["boot"] for ledger in ledgers}
@@ -251,7 +258,7 @@ def _delay_words(counts: Mapping[str, float]) -> str:
 
 def tell(run: Run, verdict: Verdict) -> None:
     """Print what was measured."""
-    options, seconds = run.options, run.options.seconds
+    options = run.options
     for note in run.notes:
         print(note)
     print(
@@ -269,16 +276,17 @@ def tell(run: Run, verdict: Verdict) -> None:
         + ", ".join(f"{share:.1%} {1000.0 * percentile(waits, share):.1f}" for share in (0.5, 0.9, 0.99, 0.999))
         + f", longest {1000.0 * max(waits, default=0.0):.0f}"
     )
-    print(f"\n| Process, {options.bridges} bridges, {seconds:.0f} s | CPU, % of a core | Peak RSS, MB |\n|---|---|---|")
+    head = f"Process, {options.bridges} bridges, {run.watched_s:.0f} s"
+    print(f"\n| {head} | CPU, % of a core | Peak RSS, MB |\n|---|---|---|")
     for name, usage in run.used.items():
-        print(f"| {name} | {100.0 * usage.cpu_s / seconds:.1f} | {usage.peak_mb:.0f} |")
+        print(f"| {name} | {100.0 * usage.cpu_s / run.watched_s:.1f} | {usage.peak_mb:.0f} |")
     stores = {node.name: folder_size(run.cluster.folder / node.name) for node in run.cluster.nodes}
     victoria = folder_size(run.cluster.folder / "victoria")
     print(
         "disk (MB): "
         + ", ".join(f"node {name} {size / 1e6:.1f}" for name, size in stores.items())
-        + f", VictoriaMetrics {victoria / 1e6:.1f}; {max(stores.values()) / max(1, verdict.stored):.0f} bytes of a "
-        "node for each entry"
+        + f", VictoriaMetrics {victoria / 1e6:.1f}; an entry of the stream has {run.entry_bytes:.0f} bytes before "
+        f"compression, and takes {max(stores.values()) / max(1, verdict.stored):.0f} of a node with all beside it"
     )
 
 

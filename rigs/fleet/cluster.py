@@ -211,6 +211,15 @@ class Cluster:
         finally:
             await connection.close()
 
+    async def entry_bytes(self) -> float:
+        """Return the mean size of an entry of the stream."""
+        connection = await self.connection("admin")
+        try:
+            state = (await stream.request(connection, f"STREAM.INFO.{stream.STREAM}"))["state"]
+            return int(state["bytes"]) / max(1, int(state["messages"]))
+        finally:
+            await connection.close()
+
     async def stored(self, name: str = stream.STREAM, subjects: str = stream.FILTER) -> dict[tuple[str, int], int]:
         """Return how often each message is in a stream, by boot id and sequence number."""
         connection = await self.connection("admin")
