@@ -136,12 +136,14 @@ def udev() -> Iterator[None]:
     rules.mkdir(parents=True, exist_ok=True)
     (rules / UDEV_RULES).write_text(unit_files("/usr/bin/tinybms-bridge")[UDEV_RULES])
     with subprocess.Popen(["/lib/systemd/systemd-udevd", "--resolve-names=late"]) as daemon:
-        ping = ["udevadm", "control", "--ping"]
-        while subprocess.run(ping, check=False, stderr=subprocess.DEVNULL).returncode != 0:
-            assert daemon.poll() is None, "udev has ended"
-            time.sleep(0.1)
-        yield
-        daemon.terminate()
+        try:
+            ping = ["udevadm", "control", "--ping"]
+            while subprocess.run(ping, check=False, stderr=subprocess.DEVNULL).returncode != 0:
+                assert daemon.poll() is None, "udev has ended"
+                time.sleep(0.1)
+            yield
+        finally:  # or its end would be waited for, for ever
+            daemon.terminate()
 
 
 @pytest.mark.parametrize("name", [BY_NUMBER, BY_ID])
