@@ -232,9 +232,17 @@ async def test_wrong_password_is_told_once_and_tried_again(
 
 @pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # the library leaves a socket to the collector
 async def test_encrypted_with_certificates_on_both_sides(
-    core: Any, publishing: Any, new_broker: Any, configured: Any, until: Any, tmp_path: Path, authority: Any
+    core: Any,
+    publishing: Any,
+    new_broker: Any,
+    configured: Any,
+    until: Any,
+    tmp_path: Path,
+    authority: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """TLS with an authority of one's own, and a certificate by which the broker knows the bridge."""
+    monkeypatch.setattr("tinybms_bridge.services.mqtt.connection.CONNECT_TIMEOUT_S", 3.0)  # for what is refused
     server, client = authority("server", "127.0.0.1"), authority("client", "boat")
     broker = new_broker(
         f"cafile {authority.file}", f"certfile {server[0]}", f"keyfile {server[1]}", "require_certificate true",
