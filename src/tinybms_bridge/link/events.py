@@ -7,13 +7,14 @@ from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.freshness import Freshness
+from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits.model import ChargeState, Limits
 from tinybms_bridge.battery.notices import Notices
 from tinybms_bridge.battery.plausibility import PlausibilityVerdict
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.victron.can.gx import GxState
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "AlarmsChanged",
@@ -35,6 +36,8 @@ __all__ = [
     "PartStateChanged",
     "SnapshotAccepted",
     "SnapshotRejected",
+    "inhibit_noted",
+    "release_noted",
 ]
 
 
@@ -252,3 +255,15 @@ class Noted(Event):
     def text(self) -> str:
         """What happened, in English."""
         return self.message.text
+
+
+def inhibit_noted(direction: Direction, duration_s: float | None, reason: str, by: str) -> Noted:
+    """Return that somebody stops a direction, for ``duration_s`` or until it is released."""
+    code = EventCode.CHARGE_INHIBITED if direction is Direction.CHARGE else EventCode.DISCHARGE_INHIBITED
+    return Noted(Severity.WARNING, message(code, duration_s=duration_s, reason=reason), by)
+
+
+def release_noted(direction: Direction, by: str) -> Noted:
+    """Return that somebody releases a direction."""
+    code = EventCode.CHARGE_RELEASED if direction is Direction.CHARGE else EventCode.DISCHARGE_RELEASED
+    return Noted(Severity.INFO, message(code), by)

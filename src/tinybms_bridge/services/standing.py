@@ -2,7 +2,6 @@
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 
 from tinybms_bridge.hal.clock import Clock
@@ -91,12 +90,9 @@ class ServiceStanding:
             message=self._message,
             last_error=self._error,
             last_error_at=self._error_at,
-            counters=self._numbers(),
+            counters=dict(self.counters),
             testable=self._testable,
         )
-
-    def _numbers(self) -> Mapping[str, int]:
-        return dict(self.counters)
 
     def _at(self) -> str:
         return f" ({self._where})" if self._where else ""

@@ -12,14 +12,13 @@ from typing import Any
 
 import orjson
 
-from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.blocking import RunBlocking
 from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.codec import DecodeError
-from tinybms_bridge.link.events import EventCode, Noted
+from tinybms_bridge.link.events import inhibit_noted, release_noted
 from tinybms_bridge.services.ports import Core
 from tinybms_bridge.words import Message, message
 
@@ -115,24 +114,18 @@ class Orders:
             raise _RefusedError(message("mqtt.wrong_duration", longest_s=_LONGEST_S))
         if not isinstance(reason, str) or len(reason) > 200 or not reason.isprintable():
             raise _RefusedError(message("mqtt.wrong_reason"))
-        charge = direction is Direction.CHARGE
-        told = message(
-            EventCode.CHARGE_INHIBITED if charge else EventCode.DISCHARGE_INHIBITED,
-            duration_s=duration_s,
-            reason=reason,
-        )
+        noted = inhibit_noted(direction, duration_s, reason, _BY)
         await self._core.inhibit(direction, None if duration_s is None else float(duration_s), reason, _BY)
-        self._core.note(Noted(Severity.WARNING, told, _BY))
-        return told
+        self._core.note(noted)
+        return noted.message
 
     async def _release(self, given: Mapping[str, Any]) -> Message:
         direction = _direction(given)
         if not await self._core.release(direction):
             return message("mqtt.not_inhibited", direction=direction)
-        charge = direction is Direction.CHARGE
-        told = message(EventCode.CHARGE_RELEASED if charge else EventCode.DISCHARGE_RELEASED)
-        self._core.note(Noted(Severity.INFO, told, _BY))
-        return told
+        noted = release_noted(direction, _BY)
+        self._core.note(noted)
+        return noted.message
 
     async def _profile(self, given: Mapping[str, Any]) -> Message:
         return await self._set("cvl", "profile", given)

@@ -53,6 +53,7 @@ class Publications:
         self._config = config
         self._root = config.root_topic
         self._values: dict[str, str] = {}
+        self._documents: list[tuple[str, dict[str, object]]] = []
         self._alarms: object = None
         self._registers_s = float("-inf")
         self._status_s = float("-inf")
@@ -73,7 +74,8 @@ class Publications:
     def states(self) -> Iterator[Publication]:
         """Yield what is to be known of battery and packs, alarms that have changed, and new events."""
         core, moment = self._core, self._core.moment()
-        for topic, document in self._documents(moment):
+        self._documents = list(self._made(moment))
+        for topic, document in self._documents:
             yield self._sealed(f"{topic}/state", document, moment, retain=True, kept=True)
         active = dict(moment.active())
         if active != self._alarms:
@@ -85,10 +87,10 @@ class Publications:
             yield from self._events(moment)
 
     def details(self) -> Iterator[Publication]:
-        """Yield what only a broker that is there is told."""
+        """Yield what only a broker that is there is told, of the states that ``states`` gave last."""
         moment, retain = self._core.moment(), self._config.retain_by_default
         if self._config.value_topics:
-            for prefix, document in self._documents(moment):
+            for prefix, document in self._documents:
                 for name, text in documents.values_of(document):
                     topic = f"{self._root}/{prefix}/{name}"
                     if self._values.get(topic) != text:
@@ -107,7 +109,7 @@ class Publications:
                 document = documents.registers_document(name, moment)
                 yield self._sealed(f"packs/{name}/registers", document, moment, retain=True)
 
-    def _documents(self, moment: Moment) -> Iterator[tuple[str, dict[str, object]]]:
+    def _made(self, moment: Moment) -> Iterator[tuple[str, dict[str, object]]]:
         yield "battery", documents.battery_document(self._core, moment, self._energy_kwh(moment))
         for name in self._core.packs():
             yield f"packs/{name}", documents.pack_document(name, moment)

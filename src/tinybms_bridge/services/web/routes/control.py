@@ -9,10 +9,11 @@ from pydantic import Field
 
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
 from tinybms_bridge.hal.system_errors import error_words
+from tinybms_bridge.link.events import inhibit_noted, release_noted
 from tinybms_bridge.services.web.answers import Answer, Done, Request, Shown, examples
 from tinybms_bridge.services.web.problems import ProblemError
 from tinybms_bridge.services.web.routes.settings import Saved, saved
-from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_problem, note_inhibit, note_release
+from tinybms_bridge.services.web.routes.shared import TheCore, TheWatch, config_problem
 from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.words import message
 
@@ -64,7 +65,7 @@ async def inhibit(
     """
     wanted = wanted or InhibitRequest()
     facts |= {"duration_s": wanted.duration_s, "reason": wanted.reason}
-    note_inhibit(core, direction, wanted.duration_s, wanted.reason, user)
+    core.note(inhibit_noted(direction, wanted.duration_s, wanted.reason, user.name))
     try:
         return await core.inhibit(direction, wanted.duration_s, wanted.reason, user.name)
     except OSError as error:
@@ -77,14 +78,14 @@ async def release(direction: Direction, core: TheCore, user: Admin) -> Done:
     """End a stop, and for discharging the pause of an empty battery as well; also fine when there is neither."""
     by_hand = any(each.direction is direction for each in core.inhibits())
     if by_hand:
-        note_release(core, direction, user)
+        core.note(release_noted(direction, user.name))
     try:
         there_was = await core.release(direction)
     except OSError as error:
         told = message("inhibit.release_not_saved", direction=direction, reason=error_words(error))
         raise ProblemError(500, "release_not_saved", told) from error
     if there_was and not by_hand:
-        note_release(core, direction, user)
+        core.note(release_noted(direction, user.name))
     return Done(message=f"{direction.value} released" if there_was else f"{direction.value} was not stopped")
 
 

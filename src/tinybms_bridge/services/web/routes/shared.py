@@ -12,7 +12,6 @@ from fastapi import Depends, Query, Request
 from starlette.requests import HTTPConnection
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.errors import ConfigError, ConfigProblem, DeviceRefused, LinkError
 from tinybms_bridge.link.events import EventCode, Noted
 from tinybms_bridge.services.ports import Core
@@ -44,8 +43,6 @@ __all__ = [
     "device_failures",
     "known_pack",
     "note",
-    "note_inhibit",
-    "note_release",
     "note_writes",
     "plain",
     "plan_facts",
@@ -158,18 +155,6 @@ _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 def note(core: Core, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
     """Have the bridge write what a user did into its log and its event list; the text names nobody."""
     core.note(Noted(severity, told, user.name))
-
-
-def note_inhibit(core: Core, direction: Direction, duration_s: float | None, reason: str, user: User) -> None:
-    """Note that somebody inhibits a direction."""
-    code = EventCode.CHARGE_INHIBITED if direction is Direction.CHARGE else EventCode.DISCHARGE_INHIBITED
-    note(core, message(code, duration_s=duration_s, reason=reason), user, Severity.WARNING)
-
-
-def note_release(core: Core, direction: Direction, user: User) -> None:
-    """Note that somebody ends an inhibit."""
-    code = EventCode.CHARGE_RELEASED if direction is Direction.CHARGE else EventCode.DISCHARGE_RELEASED
-    note(core, message(code), user)
 
 
 def note_writes(core: Core, report: Report, user: User) -> None:
