@@ -118,7 +118,7 @@ class Place:
             ),
             (r"decode --live", f"decode --live --channel {self.group}"),
             (
-                r"(tinybms-bridge users .*(?:add|password) (?:(?!--password|#).)*?)(\s*#.*)?$",
+                r"(tinybms-bridge users .*\s(?:add|password) (?:(?!--password|#).)*?)(\s*#.*)?$",
                 rf"\1 --password-stdin <<< '{PASSWORD}'",
             ),
             (r"settings (set|restore) ", r"settings \1 --yes "),
@@ -413,6 +413,14 @@ def test_the_first_start_of_the_documentation_leads_to_a_change(place: Place) ->
 def test_commands_are_found(text: str, found: list[str]) -> None:
     """With continuation lines, without prompts, comments and output."""
     assert [command.text for command in commands_of(text, ("", "bash"))] == found
+
+
+def test_a_folder_whose_name_ends_like_a_command_is_none(tmp_path: Path) -> None:
+    """The folder of the demonstration has letters by chance: `…cadd token` asks for no password."""
+    place = Place(tmp_path, 80, "", tmp_path / "bms", state_directory="/tmp/demo-eahtcadd")
+
+    assert "<<<" not in place.here("TOKEN=$(tinybms-bridge users token anna --label script)")
+    assert place.here("tinybms-bridge users add anna").endswith(f"add anna --password-stdin <<< '{PASSWORD}'")
 
 
 def test_a_new_kind_of_command_has_to_be_put_in_a_list(tmp_path: Path) -> None:
