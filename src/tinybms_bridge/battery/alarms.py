@@ -1,4 +1,4 @@
-"""Alarms of the pack: names as the Victron protocol groups them, and their levels."""
+"""Alarms of a pack, and of the battery: names as the Victron protocol groups them, and their levels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,6 +46,8 @@ class AlarmCause:
     """What was measured; None where the BMS or the bridge itself tells the cause."""
     threshold: float | None = None
     unit: str = ""
+    pack: str = ""
+    """Name of the pack, of several; empty for a cause of the battery."""
 
     @property
     def text(self) -> str:

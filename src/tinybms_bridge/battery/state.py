@@ -6,6 +6,7 @@ What may be shown of it at a moment is its ``view``.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from tinybms_bridge.battery.alarms import Alarms
 from tinybms_bridge.battery.energy import EnergyTotals
@@ -16,21 +17,68 @@ from tinybms_bridge.battery.quick import quick
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.battery.view import View, make_view
 
-__all__ = ["MAIN_PACK", "BatteryState", "PackState"]
+__all__ = ["MAIN_PACK", "BatteryState", "CellPlace", "PackCondition", "PackState"]
 
 MAIN_PACK = "main"
 """Name of the pack while only one is configured."""
 
 
+class PackCondition(StrEnum):
+    """What part a pack has in the battery (design: packs)."""
+
+    IN_USE = "in_use"
+    STARTING = "starting"
+    """Its BMS has not given enough good samples yet."""
+    JOINING = "joining"
+    """Its voltage is far from that of the others: it takes or gives nearly all of the current."""
+    SILENT = "silent"
+    """It gives no good samples any more: it is still in parallel, and nobody sees its cells."""
+    ODD = "odd"
+    """Another number of cells, another chemistry, or a unit that is heard twice; counts as silent."""
+    OUT_OF_SERVICE = "out_of_service"
+    """A person has taken it out: it is not read, and not part of anything."""
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class PackState:
-    """What is known of one pack."""
+    """What is known of one pack.
+
+    While it is the only one, what is decided of the battery is decided of it, and stands in ``BatteryState`` alone.
+    """
 
     latest: Snapshot | None = None
     """The last accepted snapshot, without what cannot be true in it; None before the first."""
     identity: Identity | None = None
     """Who its BMS is; None before it has told."""
+    condition: PackCondition = PackCondition.IN_USE
+    freshness: Freshness | None = None
+    """None: that of the battery."""
+    limits: Limits | None = None
+    """What this pack bears, of several; None while that is not known, and for the only one."""
+    charge_blocked: bool = False
+    """Whether nothing flows in: its BMS has cut charging, or it is out of service."""
+    discharge_blocked: bool = False
+    """Whether nothing is to flow out: its BMS has cut discharging, it is empty, or it is out of service."""
+    charge_share: float | None = None
+    """Its part of the charge current of the battery, 0..1, never below that of its capacity; None for the only one."""
+    discharge_share: float | None = None
+    alarms: Alarms = field(default_factory=Alarms)
+    """Of this pack, of several."""
+    energy: EnergyTotals = field(default_factory=EnergyTotals)
+    """Its own counters, of several packs."""
+    saved_energy: EnergyTotals = field(default_factory=EnergyTotals)
+    frozen_since_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CellPlace:
+    """Which cell of which pack."""
+
+    pack: str
+    """Empty while there is one pack."""
+    cell: int
+    """From 1."""
 
 
 @quick
@@ -57,6 +105,24 @@ class BatteryState:
     """Greatest age of a snapshot that is shown as present."""
     frozen_since_s: float | None = None
     """Monotonic time of the last change of readings that stand still; None while they move."""
+    combined: Snapshot | None = None
+    """Several packs as one: the mean voltage, the sum of the currents, the state of charge by capacity, and every cell
+    of ``members`` in their order; None before the first, and of the only pack."""
+    members: tuple[str, ...] = ()
+    """The packs of ``combined``, in the order of their cells; empty while there is one pack."""
+
+    @property
+    def latest(self) -> Snapshot | None:
+        """The last accepted snapshot of the battery; None before the first."""
+        return self.main.latest if len(self.packs) < 2 else self.combined  # noqa: PLR2004
+
+    def place_of(self, number: int) -> CellPlace:
+        """Return where the cell with this number (from 1) of the battery's snapshot is."""
+        if not self.members:
+            return CellPlace("", number)
+        series = max(1, self.snapshot.cells.count // len(self.members))
+        index, cell = divmod(number - 1, series)
+        return CellPlace(self.members[index], cell + 1)
 
     @property
     def main(self) -> PackState:
@@ -66,7 +132,7 @@ class BatteryState:
     @property
     def snapshot(self) -> Snapshot:
         """The last accepted snapshot. Raises ValueError before the first."""
-        latest = self.main.latest
+        latest = self.latest
         if latest is None:
             raise ValueError("nothing is known of the battery yet")
         return latest
@@ -86,7 +152,7 @@ class BatteryState:
     @property
     def may_send(self) -> bool:
         """Whether anything may be sent to a GX now."""
-        return self.main.latest is not None and self.decided is not None and self.decided.may_send
+        return self.latest is not None and self.decided is not None and self.decided.may_send
 
     def view(self, now_s: float) -> View:
         """Return what may be shown at ``now_s``: what is measured and in force, or else the last of it.
@@ -95,24 +161,39 @@ class BatteryState:
         is sent.
         """
         last_limits = self.decided if self.freshness is Freshness.FRESH else self.fresh_limits
-        return self._view(self.main, now_s, self.decided, last_limits)
+        return self._view(self.latest, self.freshness, self.frozen_since_s, now_s, self.decided, last_limits)
 
     def pack_views(self, now_s: float) -> Mapping[str, View]:
-        """Return what may be shown of each pack at ``now_s``, without limits: those are of the battery."""
-        return {name: self._view(pack, now_s) for name, pack in self.packs.items()}
+        """Return what may be shown of each pack at ``now_s``; of several with what each of them bears as its limits."""
+        return {
+            name: self._view(
+                pack.latest,
+                self.freshness if pack.freshness is None else pack.freshness,
+                self.frozen_since_s if pack.freshness is None else pack.frozen_since_s,
+                now_s,
+                pack.limits,
+            )
+            for name, pack in self.packs.items()
+        }
 
     def _view(
-        self, pack: PackState, now_s: float, limits: Limits | None = None, last_limits: Limits | None = None
+        self,
+        latest: Snapshot | None,
+        freshness: Freshness,
+        frozen_since_s: float | None,
+        now_s: float,
+        limits: Limits | None = None,
+        last_limits: Limits | None = None,
     ) -> View:
         stands = now_s - self.made_s > self.live_for_s
         return make_view(
-            Freshness.SILENT if stands and self.freshness is not Freshness.STARTING else self.freshness,
-            pack.latest,
+            Freshness.SILENT if stands and freshness is not Freshness.STARTING else freshness,
+            latest,
             None if stands else limits,
             last_limits=last_limits,
             now_s=now_s,
             live_for_s=self.live_for_s,
-            frozen_since_s=self.frozen_since_s,
+            frozen_since_s=frozen_since_s,
         )
 
 

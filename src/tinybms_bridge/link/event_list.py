@@ -45,6 +45,8 @@ class EventRecord:
     """Which user did it; empty for what nobody did; None where that is not told."""
     parameters: Mapping[str, JsonValue] | None = field(default=None, hash=False)
     """What the text is made from; None for an entry of a version that did not keep it."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one, and for the battery."""
 
     def say(self, language: Language = ENGLISH) -> str:
         """Return what happened in a language; in English where only the text is known."""

@@ -135,6 +135,8 @@ class SnapshotRejected(Event):
     verdict: PlausibilityVerdict
     count: int
     """Rejected samples since the start."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,8 @@ class FreshnessChanged(Event):
     new: Freshness
     frozen: bool = False
     """Whether samples come, but their readings stand still."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one, and for the battery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +176,8 @@ class LinkChanged(Event):
     """Why it does not, in English."""
     message: Message | None = None
     """The same by code, where it is known."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,8 @@ class IdentityKnown(Event):
     """The BMS told who it is."""
 
     identity: Identity
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +211,8 @@ class BmsEventsSeen(Event):
 
     events: tuple[DatedEvent, ...]
     """Oldest first."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +255,8 @@ class Noted(Event):
     """What happened; everybody may read it."""
     by: str = ""
     """Which user did it."""
+    pack: str = ""
+    """Name of the pack, of several; empty for the only one, and for the battery."""
 
     @property
     def code(self) -> str:

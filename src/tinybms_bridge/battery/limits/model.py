@@ -118,6 +118,8 @@ class Reason:
     """Time until then, or until a pause may end, in whole seconds."""
     cell: int | None = None
     """Number of the cell whose voltage it is, from 1; None for a cause of the whole battery."""
+    pack: str = ""
+    """Name of the pack whose cause it is, and whose cell, of several; empty for one of the battery."""
 
 
 @quick
@@ -226,4 +228,5 @@ def _in_wire_steps(reason: Reason) -> Reason:
         reason.step,
         reason.wait_s,
         reason.cell,
+        reason.pack,
     )
