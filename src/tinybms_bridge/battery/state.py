@@ -114,7 +114,7 @@ class BatteryState:
     @property
     def latest(self) -> Snapshot | None:
         """The last accepted snapshot of the battery; None before the first."""
-        return self.main.latest if len(self.packs) < 2 else self.combined  # noqa: PLR2004
+        return self.main.latest if len(self.packs) < 2 else self.combined
 
     def place_of(self, number: int) -> CellPlace:
         """Return where the cell with this number (from 1) of the battery's snapshot is."""
