@@ -95,6 +95,10 @@ class LimitCode(StrEnum):
     USER_MAXIMUM = "user_maximum"
     RATE = "rate"
     ENFORCED = "enforced"
+    PACK_SILENT = "pack_silent"
+    PACK_JOINING = "pack_joining"
+    PACK_SHARE = "pack_share"
+    PACK_BLOCKED = "pack_blocked"
 
 
 @quick
