@@ -32,9 +32,7 @@ class Advisor:
 
     """
 
-    def __init__(
-        self, config: Configuration, unit: Unit, bus: Bus, identity: Callable[[], Identity | None]
-    ) -> None:
+    def __init__(self, config: Configuration, unit: Unit, bus: Bus, identity: Callable[[], Identity | None]) -> None:
         self._config = config
         self._unit = unit
         self._bus = bus
