@@ -43,6 +43,10 @@ class Advisor:
         self.conflicts: tuple[ConfigProblem, ...] = ()
         """What in the configuration in force does not fit this battery."""
 
+    def watch(self, unit: Unit) -> None:
+        """Judge by another unit from now on: ports were swapped."""
+        self._unit = unit
+
     def apply(self, config: Configuration, ratings: Ratings | None) -> None:
         """Put a configuration in force, and judge it where the settings of the BMS are known."""
         self._config = config
