@@ -11,13 +11,13 @@ from tinybms_lab.bms.environment import CurrentProfile
 from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.parallel import Branch, split
 
-__all__ = ["CABLE_OHM", "MOST_PACKS", "BankUnit", "BatteryBank", "pack_names", "unequal_units"]
+__all__ = ["CABLE_OHM", "DRIVE_S", "MOST_PACKS", "BankUnit", "BatteryBank", "pack_names", "unequal_units"]
 
 MOST_PACKS = 16
 """As many as a bridge takes."""
 CABLE_OHM = 0.002
 """Two metres of 50 mm² and the contacts of fuse and bus bar."""
-_DRIVE_S = 0.25
+DRIVE_S = 0.25
 """Time between two looks at how the current divides, where no GX drives it."""
 _OFFER_C = 0.05
 """What a BMS sees of a charger, or a load, behind its open switch: enough to be noticed, too little to trip anything
@@ -88,7 +88,7 @@ class BatteryBank:
         while True:
             segment, _ = profile.at(first.pack_time_s)
             self.set_current_a(segment.current_a(self.voltage_v))
-            await clock.sleep(_DRIVE_S)
+            await clock.sleep(DRIVE_S)
 
     def _branches(self) -> Iterator[Branch | None]:
         for unit in self.units.values():

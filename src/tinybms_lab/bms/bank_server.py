@@ -60,14 +60,7 @@ class BankServer:
         self._clock = clock
         self._folder = folder
         self._say = say
-        self._make = lambda name: PtyServer(
-            bank.units[name].bms,
-            clock,
-            baudrate=baudrate,
-            chunk=chunk,
-            faults=None if faults is None else faults(),
-            link=self.path(name),
-        )
+        self._baudrate, self._chunk, self._faults = baudrate, chunk, faults
         self._servers: dict[str, PtyServer] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._pipe = -1
@@ -88,6 +81,13 @@ class BankServer:
             OSError: the system refuses, or something else is in the place.
 
         """
+        try:
+            self._open()
+        except OSError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
         if self.control.is_fifo():  # of a simulation that was killed
             self.control.unlink()
         os.mkfifo(self.control, 0o600)
@@ -157,6 +157,16 @@ class BankServer:
             case _:
                 self.plug(name)
                 return f"pack {name} is plugged in"
+
+    def _make(self, name: str) -> PtyServer:
+        return PtyServer(
+            self.bank.units[name].bms,
+            self._clock,
+            baudrate=self._baudrate,
+            link=self.path(name),
+            chunk=self._chunk,
+            faults=None if self._faults is None else self._faults(),
+        )
 
     def _listen(self) -> None:
         with suppress(BlockingIOError):
