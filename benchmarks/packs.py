@@ -28,6 +28,8 @@ from typing import Any
 PACKS = (1, 4, 16)
 ROUNDS = 3
 MEASURED_S = 8.0
+START_APART_S = 0.00625
+"""Adapters never come at one moment."""
 SETTLED_S = 3.0
 """Identity, settings, events and statistics are read meanwhile."""
 
@@ -76,7 +78,12 @@ async def side(folder: Path, packs: int, seconds: float, selector: CountedSelect
 
     for index in range(packs):
         start(index)
-        await asyncio.sleep(float(os.environ.get("STAG","0"))/1000)
+        await asyncio.sleep(START_APART_S)
+    with contextlib.suppress(ImportError):  # before the packs had moments, each kept that of its start
+        from tinybms_bridge.tinybms.pace import Pace, phase_of
+
+        for index, (poller, _, _) in enumerate(pollers):
+            poller.pace = Pace(phase=phase_of(index, packs))
     await asyncio.sleep(SETTLED_S)
     keep_what_is_loaded()
     before = usage(selector)

@@ -13,7 +13,6 @@ from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import BmsEventsSeen, IdentityKnown, LinkChanged
 from tinybms_bridge.link.state import TraceLine, UartState
-from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import (
@@ -146,8 +145,6 @@ class Pack:
         self.client.settings = client_settings(config)
         self._log_traffic(config)
         self.poller.settings = poll_settings(config)
-        if config.tinybms.poll_interval_ms != old.tinybms.poll_interval_ms:
-            self.poller.interval = AdaptiveInterval(poll_settings(config).adaptive)
         moved = old.hardware.uart.device != config.hardware.uart.device
         if moved:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
