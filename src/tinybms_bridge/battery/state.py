@@ -70,6 +70,14 @@ class PackState:
     saved_energy: EnergyTotals = field(default_factory=EnergyTotals)
     frozen_since_s: float | None = None
 
+    @property
+    def is_online(self) -> bool:
+        """Whether it answers with good data, as far as it can say itself: the only one is as fresh as the battery."""
+        return self.condition in _ONLINE and (self.freshness is None or self.freshness is Freshness.FRESH)
+
+
+_ONLINE = (PackCondition.IN_USE, PackCondition.JOINING)
+
 
 @dataclass(frozen=True, slots=True)
 class CellPlace:

@@ -85,6 +85,16 @@ class EventCode(StrEnum):
     ACTION_DONE = "action.done"
     SETTINGS_WRITTEN = "write.settings"
     SETTINGS_BACKED_UP = "backup.settings"
+    PACK_SILENT = "pack.silent"
+    PACK_BACK = "pack.back"
+    PACK_JOINING = "pack.joining"
+    PACK_JOINED = "pack.joined"
+    PACK_ODD = "pack.odd"
+    PORTS_SWAPPED = "pack.ports_swapped"
+    SAME_UNIT = "pack.same_unit"
+    SERIAL_DOUBLE = "pack.serial_double"
+    OUT_OF_SERVICE = "pack.out_of_service"
+    IN_SERVICE = "pack.in_service"
 
 
 class PartState(StrEnum):
