@@ -46,7 +46,7 @@ class Answers:
         options = BmsOptions(serial=seed.to_bytes(12, "big"))
         self._device = SimulatedBms(SimulatedPack.build(LFP, CELLS), SystemClock(), options=options)
         self._known: dict[bytes, bytes] = {}
-        noise = random.Random(seed)  # noqa: S311 -- the same readings in each run
+        noise = random.Random(seed)
         self._live = [self._live_reply(noise) for _ in range(VARIANTS)]
         self._next = count()
 

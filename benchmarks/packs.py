@@ -26,6 +26,10 @@ from pathlib import Path
 from typing import Any
 
 PACKS = (1, 4, 16)
+COLUMNS = (
+    *("Packs", "Code", "CPU", "Replies/s", "CPU of one", "Turns; sleeps for one", "Latency"),
+    *("Memory; by share", "Errors"),
+)
 ROUNDS = 3
 MEASURED_S = 8.0
 START_APART_S = 0.00625
@@ -201,8 +205,7 @@ def main() -> None:
         if arguments.revision:
             sources[arguments.revision] = unpack(arguments.revision, Path(name))
         sources["now"] = None
-        print("| Packs | Code | CPU | Replies/s | CPU of one | Turns; sleeps for one | Latency | Memory; by share | Errors |")
-        print("|---|---|---|---|---|---|---|---|---|")
+        print(f"| {' | '.join(COLUMNS)} |\n{'|---' * len(COLUMNS)}|")
         for packs in arguments.packs or PACKS:
             for what, used in compared(packs, sources, arguments.rounds).items():
                 print(told(packs, what, used), flush=True)

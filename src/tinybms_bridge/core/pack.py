@@ -24,9 +24,11 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
     decode_request,
 )
+from tinybms_bridge.tinybms.pace import Pace
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
+from tinybms_bridge.words import Message
 
 __all__ = ["Pack", "Reader"]
 
@@ -93,6 +95,7 @@ class Pack:
         self._bus = bus
         self._reader = reader
         self.client = TinyBmsClient(open_serial, clock, client_settings(config))
+        self._slowed: Message | None = None
         self._traffic = UartTraffic()
         self._log_traffic(config)
         self.poller = Poller(
@@ -150,6 +153,10 @@ class Pack:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
         return moved
 
+    def set_pace(self, pace: Pace, slowed: Message | None) -> None:
+        """Read at this pace; ``slowed`` says why it is slower than configured, None where it is not."""
+        self.poller.pace, self._slowed = pace, slowed
+
     def _log_traffic(self, config: Configuration) -> None:
         self.client.on_traffic = self._traffic if config.logging.log_uart_traffic else None
 
@@ -181,6 +188,7 @@ class Pack:
             latency_max_ms=counted.latency.max_ms,
             latency_avg_ms=counted.latency.average_ms,
             poll_interval_ms=self.poller.interval.interval_ms,
+            slowed=self._slowed,
         )
 
     def trace(self) -> list[TraceLine]:

@@ -21,7 +21,7 @@ _EXACT_S = 0.002
 
 
 def phase_of(index: int, packs: int) -> float | None:
-    """Return the moment of a pack in each interval, 0 to 1, by its place among the packs; None: the only one is free."""
+    """Return the moment of a pack in each interval, 0 to 1, by its place among the packs; None for the only one."""
     return None if packs < 2 else index % MOMENTS / MOMENTS
 
 
