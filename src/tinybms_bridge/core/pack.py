@@ -16,7 +16,6 @@ from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import BmsEventsSeen, IdentityKnown, LinkChanged
 from tinybms_bridge.link.state import TraceLine, UartState
-from tinybms_bridge.tinybms.adaptive import AdaptiveInterval
 from tinybms_bridge.tinybms.client import TinyBmsClient
 from tinybms_bridge.tinybms.device_log import DeviceLog
 from tinybms_bridge.tinybms.frames import (
@@ -28,10 +27,11 @@ from tinybms_bridge.tinybms.frames import (
     SimpleRequest,
     decode_request,
 )
+from tinybms_bridge.tinybms.pace import Pace
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Pack", "Reader"]
 
@@ -106,6 +106,7 @@ class Pack:
         """Name of the pack whose unit answers here, of several; empty for the only one."""
         self._announced: Identity | None = None
         self.client = TinyBmsClient(open_serial, clock, client_settings(config, self._port.timeout_ms))
+        self._slowed: Message | None = None
         self._traffic = UartTraffic()
         self._log_traffic(config)
         self.poller = Poller(
@@ -172,17 +173,19 @@ class Pack:
 
     def apply(self, config: Configuration) -> bool:
         """Put a configuration in force; return whether the port has to be opened again, or is to be left."""
-        old, self._config = self._config, config
+        self._config = config
         before, self._port = self._port, pack_ports(config).get(self.line, self._port)
         self.client.settings = client_settings(config, self._port.timeout_ms)
         self._log_traffic(config)
         self.poller.settings = poll_settings(config)
-        if config.tinybms.poll_interval_ms != old.tinybms.poll_interval_ms:
-            self.poller.interval = AdaptiveInterval(poll_settings(config).adaptive)
         moved = before.device != self._port.device
         if moved:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
         return moved or before.enabled is not self._port.enabled
+
+    def set_pace(self, pace: Pace, slowed: Message | None) -> None:
+        """Read at this pace; ``slowed`` says why it is slower than configured, None where it is not."""
+        self.poller.pace, self._slowed = pace, slowed
 
     def _log_traffic(self, config: Configuration) -> None:
         self.client.on_traffic = self._traffic if config.logging.log_uart_traffic else None
@@ -215,6 +218,7 @@ class Pack:
             latency_max_ms=counted.latency.max_ms,
             latency_avg_ms=counted.latency.average_ms,
             poll_interval_ms=self.poller.interval.interval_ms,
+            slowed=self._slowed,
         )
 
     def trace(self) -> list[TraceLine]:
