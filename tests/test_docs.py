@@ -21,8 +21,7 @@ from tinybms_bridge.app.units import (
 )
 from tinybms_bridge.cli import COMMANDS, cli
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import keys_of
-from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.keys import Entries, Keys, keys_of
 from tinybms_bridge.link.path import SERVICE_DIRECTORY, SOCKET_NAME
 
 ROOT = Path(__file__).parents[1]
@@ -192,16 +191,16 @@ def test_every_key_of_the_configuration_exists(page: Path) -> None:
 
 def exists(key: str) -> bool:
     """Return whether the configuration has a key."""
-    model: type[Section] | None = Configuration
+    keys: Keys | None = keys_of(Configuration)
     for name in key.split("."):
-        if model is None:
+        if keys is None:
             return False
-        if name == "*":
+        if name == "*" and not isinstance(keys, Entries):
             return True
-        found = keys_of(model).get(name)
+        found = keys.get("any" if name == "*" else name)
         if found is None:
             return False
-        model = found.section
+        keys = found.below
     return True
 
 

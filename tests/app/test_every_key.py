@@ -104,6 +104,7 @@ WITHOUT_SERVICE = ("wifi",)
 
 TEXTS: dict[str, object] = {
     "hardware.uart.device": "/dev/ttyUSB7",
+    "packs": {"main": {"uart": {"device": "/dev/ttyUSB0"}}, "b": {"uart": {"device": "/dev/ttyUSB8"}}},
     "hardware.can.channel": "can5",
     "hardware.can.options": {"fd": False},
     "victron.manufacturer_name": "Acme",
@@ -192,7 +193,20 @@ def leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, Key]]:
             yield from leaves(key.section, f"{prefix}{name}.")
 
 
-LEAVES = {path: key for path, key in leaves(Configuration) if len(key.choices) != 1}
+OF_SEVERAL_PACKS = ("packs", "battery")
+"""Sections of which the core takes note once it has several packs; to go with that.
+
+What is missing then: what ``observe`` shows of them (settings and opened port of each pack; what the battery is told of
+``packs_missing`` and ``join_delta_v``), and its name in ``OWNERS`` below ``packs``, ``battery.packs_missing`` and
+``battery.join_delta_v``. A value for ``packs`` is in ``TEXTS``; changed, the paths that are told are those of the
+entries (``packs.main``, ``packs.b``), not ``packs``.
+"""
+
+LEAVES = {
+    path: key
+    for path, key in leaves(Configuration)
+    if len(key.choices) != 1 and path.partition(".")[0] not in OF_SEVERAL_PACKS
+}
 """The keys that can have more than one value."""
 
 

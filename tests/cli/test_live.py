@@ -402,7 +402,7 @@ async def alarmed(scene: Scene) -> None:
     """Every alarm and every notice there is."""
     await scene.feed(40, cells=16, temperatures=Temperatures(internal_c=62.0))
     levels = {name: AlarmLevel.ALARM if number % 3 else AlarmLevel.WARNING for number, name in enumerate(AlarmName)}
-    scene.bridge.battery._alarms = replace(scene.bridge.battery._alarms, alarms=Alarms(levels))
+    scene.bridge.battery.unit.alarm_memory = replace(scene.bridge.battery.unit.alarm_memory, alarms=Alarms(levels))
     scene.bridge.battery._notices = NoticeMemory(Notices(dict.fromkeys(NoticeName, AlarmLevel.WARNING)))
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.describe import json_schema, markdown
-from tinybms_bridge.config.keys import Key
+from tinybms_bridge.config.keys import every_key
 from tinybms_bridge.config.loader import parse
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,12 +27,17 @@ def test_the_document_is_renewed_by_the_module(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == markdown()
 
 
-def test_every_key_is_in_the_document(leaves: dict[str, Key]) -> None:
-    """No setting is undocumented."""
+def test_every_key_is_in_the_document() -> None:
+    """No setting is undocumented, those of each entry of a map neither."""
     text = markdown()
 
-    for path, key in leaves.items():
+    for path, key in every_key(Configuration):
+        if key.section is not None:
+            continue
         section, _, name = path.rpartition(".")
+        if key.entries is not None:
+            assert f"## `{path}`\n\n{key.meaning.help}" in text, path
+            continue
         table = text.split(f"## `{section}`")[1].split("\n## ")[0]
         assert f"| `{name}` |" in table, path
         assert key.meaning.help in table, path

@@ -98,7 +98,7 @@ def test_unknown_sections_get_the_list() -> None:
     """Where no name is near, all are named."""
     (message,) = messages({"zzz": {}}).values()
 
-    assert message.startswith("unknown section; the sections are wifi, hardware, tinybms, victron, cvl, mqtt")
+    assert message.startswith("unknown section; the sections are wifi, hardware, packs, battery, tinybms, victron")
 
 
 def test_the_value_found_is_shown() -> None:

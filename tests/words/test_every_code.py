@@ -16,8 +16,7 @@ from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus
 from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
-from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.keys import every_key
 from tinybms_bridge.doctor.findings import Verdict
 from tinybms_bridge.hal.can_faults import CanFault
 from tinybms_bridge.hal.system_errors import SYSTEM_CODES, USB_ADVICE
@@ -163,18 +162,10 @@ def of_names() -> set[str]:
     return {f"{family}.{name}" for family, names in NAMES.items() for name in names}
 
 
-def keys(section: type[Section] = Configuration) -> Iterator[Key]:
-    """Yield every key of the configuration."""
-    for key in keys_of(section).values():
-        yield key
-        if key.section is not None:
-            yield from keys(key.section)
-
-
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_key_of_the_configuration_says_what_it_accepts(language: Language) -> None:
     """Whoever types a wrong value reads what is right, and whoever sets a key without effect why, in his language."""
-    for key in keys():
+    for _path, key in every_key(Configuration):
         told = [key.expectation] if key.meaning.no_effect is None else [key.expectation, key.meaning.no_effect]
         for each in told:
             assert each.code in codes(language), key.name

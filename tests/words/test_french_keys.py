@@ -1,31 +1,21 @@
 """Every key of the configuration in French."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
-from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.keys import Key, every_key
 from tinybms_bridge.words.french_keys import KEYS, SECTIONS
 
-
-def keys(section: type[Section] = Configuration, prefix: str = "") -> Iterator[tuple[str, Key]]:
-    """Yield the path of every key and section with its key."""
-    for name, key in keys_of(section).items():
-        yield f"{prefix}{name}", key
-        if key.section is not None:
-            yield from keys(key.section, f"{prefix}{name}.")
-
-
-VALUES = {path: key for path, key in keys() if key.section is None}
+KEYS_BY_PATH: dict[str, Key] = dict(every_key(Configuration))
+VALUES = {path: key for path, key in KEYS_BY_PATH.items() if key.section is None}
 
 
 def test_every_key_and_section_has_french_words() -> None:
     """And none has words that is gone: a form would mix two languages, or fail."""
     assert set(VALUES) == set(KEYS)
-    assert {path for path, key in keys() if key.section is not None} | {""} == set(SECTIONS)
+    assert {path for path, key in KEYS_BY_PATH.items() if key.section is not None} | {""} == set(SECTIONS)
 
 
 @pytest.mark.parametrize("path", sorted(VALUES))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.keys import Entries, Key, Keys, keys_of
 from tinybms_bridge.config.models.base import MASK, Secret, Section
 from tinybms_bridge.config.notices import Notice
 from tinybms_bridge.words import message
@@ -21,6 +21,8 @@ __all__ = [
     "without_masks",
     "without_new_defaults",
 ]
+
+_ALL = keys_of(Configuration)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,28 @@ class ConfigChange:
 def changed_paths(old: Section, new: Section, prefix: str = "") -> Iterator[str]:
     """Yield the dotted path of each key with different values in two sections of one type."""
     for name, key in keys_of(type(old)).items():
-        before, after = getattr(old, name), getattr(new, name)
+        before, after, path = getattr(old, name), getattr(new, name), f"{prefix}{name}"
         if key.section is not None:
-            yield from changed_paths(before, after, f"{prefix}{name}.")
+            yield from changed_paths(before, after, f"{path}.")
+        elif key.entries is not None:
+            yield from _changed_entries(before, after, path)
         elif before != after:
-            yield f"{prefix}{name}"
+            yield path
+
+
+def _changed_entries(old: Mapping[str, Section], new: Mapping[str, Section], path: str) -> Iterator[str]:
+    """Yield the path of each entry that comes or goes, and of each changed key in the others.
+
+    The path of the map itself tells that entries which stay have another order.
+    """
+    stay = [name for name in old if name in new]
+    if stay != [name for name in new if name in old]:
+        yield path
+    for name in {**old, **new}:
+        if name in old and name in new:
+            yield from changed_paths(old[name], new[name], f"{path}.{name}.")
+        else:
+            yield f"{path}.{name}"
 
 
 def merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
@@ -67,21 +86,19 @@ def merged(document: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, A
     return result
 
 
-def without_new_defaults(
-    document: Mapping[str, Any], before: Mapping[str, Any], model: type[Section] = Configuration
-) -> dict[str, Any]:
+def without_new_defaults(document: Mapping[str, Any], before: Mapping[str, Any], keys: Keys = _ALL) -> dict[str, Any]:
     """Return a valid document without the keys that only repeat their default and that ``before`` did not have.
 
     A client that sends back the effective configuration so changes nothing in the file.
     """
     result: dict[str, Any] = {}
     for name, value in document.items():
-        key, earlier = keys_of(model)[name], before.get(name)
-        if key.section is not None:
-            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, key.section)
-            if section or name in before:
+        key, earlier = keys.get(name), before.get(name)
+        if key is not None and key.below is not None:
+            section = without_new_defaults(value, earlier if isinstance(earlier, Mapping) else {}, key.below)
+            if section or name in before or isinstance(keys, Entries):  # an entry is there by its name alone
                 result[name] = section
-        elif name in before or value != _plain(key.default):
+        elif key is None or name in before or value != _plain(key.default):
             result[name] = value
     return result
 
@@ -90,7 +107,7 @@ def _plain(value: object) -> object:
     return value.value if isinstance(value, Secret) else value
 
 
-def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Section] = Configuration) -> dict[str, Any]:
+def with_secrets_of(known: object, document: Mapping[str, Any], keys: Keys = _ALL) -> dict[str, Any]:
     """Return a document in which each secret that is only ``MASK`` has the value of ``known``, if there is one.
 
     A client that shows the masked configuration may so send it back as it is.
@@ -98,9 +115,9 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
     earlier = known if isinstance(known, Mapping) else {}
     result: dict[str, Any] = {}
     for name, value in document.items():
-        key = keys_of(model).get(name)
-        if key is not None and key.section is not None and isinstance(value, Mapping):
-            result[name] = with_secrets_of(earlier.get(name), value, key.section)
+        key = keys.get(name)
+        if key is not None and key.below is not None and isinstance(value, Mapping):
+            result[name] = with_secrets_of(earlier.get(name), value, key.below)
         elif _is_mask(key, value) and name in earlier:
             result[name] = earlier[name]
         else:
@@ -108,14 +125,18 @@ def with_secrets_of(known: object, document: Mapping[str, Any], model: type[Sect
     return result
 
 
-def with_kept(known: object, document: Mapping[str, Any], model: type[Section]) -> dict[str, Any]:
-    """Return the document of a section with each key of ``known`` that it does not name."""
+def with_kept(known: object, document: Mapping[str, Any], keys: Keys = _ALL) -> dict[str, Any]:
+    """Return the document of a section with each key of ``known`` that it does not name.
+
+    Entries of a map are no such keys: a map that is named has those that it names, each with the keys known of it.
+    """
     result = dict(document)
     for name, value in known.items() if isinstance(known, Mapping) else ():
-        given = result.setdefault(name, value)
-        section = keys_of(model)[name].section
-        if section is not None and isinstance(given, Mapping):
-            result[name] = with_kept(value, given, section)
+        if name not in result and isinstance(keys, Entries):
+            continue
+        given, key = result.setdefault(name, value), keys.get(name)
+        if key is not None and key.below is not None and isinstance(given, Mapping):
+            result[name] = with_kept(value, given, key.below)
     return result
 
 
@@ -145,15 +166,15 @@ def with_own_values(
 
 
 def without_masks(
-    document: Mapping[str, Any], model: type[Section] = Configuration, prefix: str = ""
+    document: Mapping[str, Any], keys: Keys = _ALL, prefix: str = ""
 ) -> tuple[dict[str, Any], list[Notice]]:
     """Return a document without the secrets that are only ``MASK``, and a notice for each: a backup has no secrets."""
     result: dict[str, Any] = {}
     notices: list[Notice] = []
     for name, value in document.items():
-        key = keys_of(model).get(name)
-        if key is not None and key.section is not None and isinstance(value, Mapping):
-            result[name], found = without_masks(value, key.section, f"{prefix}{name}.")
+        key = keys.get(name)
+        if key is not None and key.below is not None and isinstance(value, Mapping):
+            result[name], found = without_masks(value, key.below, f"{prefix}{name}.")
             notices += found
         elif _is_mask(key, value):
             notices.append(Notice(f"{prefix}{name}", message("config.masked_secret", mask=MASK)))

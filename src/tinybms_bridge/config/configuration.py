@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tinybms_bridge.config.models.advanced import Advanced
 from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.models.battery import Battery
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Hardware
 from tinybms_bridge.config.models.logs import Logging
@@ -11,6 +12,7 @@ from tinybms_bridge.config.models.mdns import Mdns
 from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import Mqtt
 from tinybms_bridge.config.models.notifications import Notifications
+from tinybms_bridge.config.models.packs import Packs
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -25,6 +27,8 @@ class Configuration(Section):
 
     wifi: Wifi = field(default_factory=Wifi)
     hardware: Hardware = field(default_factory=Hardware)
+    packs: Packs = field(default_factory=dict)
+    battery: Battery = field(default_factory=Battery)
     tinybms: TinyBms = field(default_factory=TinyBms)
     victron: Victron = field(default_factory=Victron)
     cvl: Cvl = field(default_factory=Cvl)

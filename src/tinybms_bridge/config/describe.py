@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.keys import ENTRY, Entries, Key, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.config.validation import CHECKER
 from tinybms_bridge.config.values import values_of
@@ -59,7 +59,8 @@ Ready-made files:
   `gs_usb` driver shows as `can0`;
 - [USB adapter with gs_usb](examples/usb-gs-usb.json) without the kernel's driver;
 - [USB adapter with slcan](examples/usb-slcan.json);
-- [14 Li-ion cells](examples/li-ion-14s.json), voltages chosen by hand instead of those of the BMS.
+- [14 Li-ion cells](examples/li-ion-14s.json), voltages chosen by hand instead of those of the BMS;
+- [four packs](examples/four-packs.json) as one battery.
 """
 
 _CONCLUSION = """\
@@ -87,8 +88,26 @@ Beyond its own range a value must fit the others; a refusal names both numbers.
 - `web_server`: the shortest interval is not above the update interval and the burst window.
 - `wifi`: a static address needs address, netmask and a gateway in the same network; an access point needs a name and a
   password. `mqtt`: a password needs a user name, a client certificate its key. `logging`: syslog needs a server.
+- `packs`: a port for each, names that differ by more than capitals, different ports and serial numbers, and one pack
+  at least that is in service.
 - `notifications`: at least one way that is on, with its address (`webhook.url`, `ntfy.topic`, `email.server` and
   `email.recipients`); user name and password, and both ends of the quiet hours, together; names that exist.
+
+## Several packs
+
+`packs` names each pack with the port of its BMS; as long as it is empty there is one, called `main`, whose port is
+`hardware.uart`.
+
+- Ports: names that stay, such as those of `/dev/serial/by-id`, because `/dev/ttyUSB0` is whichever adapter was found
+  first. Two packs cannot share one, under another name neither, and `"auto"` is for a battery with one pack.
+- A name stands in topics, paths, labels and in what is kept of the pack. Whoever adds a second pack and names the first
+  one `main` goes on with its topics and its history.
+- `enabled: false` takes a pack out of service, for example for work on it: it is not read, and no part of the battery.
+  At least one pack stays in service.
+- `serial_number` pins a BMS to a name. Without it the unit that answers at the port is the pack.
+- By the API a pack is changed by its name, `{"packs": {"a": {"enabled": false}}}`, and goes with
+  `{"packs": {"a": null}}`. A whole document (`PUT`) that has `packs` names all of them.
+- `--device` of the command line takes the place of the port of the only pack; with several it is refused.
 
 ## Values that do not fit the battery
 
@@ -160,11 +179,16 @@ def _explain(
     for name, key in keys_of(section).items():
         path = f"{prefix}{name}"
         if key.section is not None:
-            below = sections[key.section.__name__]
-            below["description"] = _about(path, key.section, language)
-            _explain(below["properties"], key.section, sections, language, f"{path}.")
+            _explain_section(path, key.section, sections, language)
             properties[name]["default"] = values_of(key.default)
             continue
+        if key.entries is not None:
+            _explain_section(f"{path}.{ENTRY}", key.entries.section, sections, language)
+            properties[name]["propertyNames"] = {
+                "pattern": key.entries.name.pattern,
+                "maxLength": key.entries.name.longest,
+                "rule": key.entries.expectation.say(language),
+            }
         meaning = key.meaning
         english = meaning.title, meaning.help
         title, help_ = english if language == ENGLISH else KEYS.get(path, english)
@@ -181,6 +205,12 @@ def _explain(
         properties[name] |= {word: value for word, value in told.items() if value} | {"default": _default(key)}
 
 
+def _explain_section(path: str, section: type[Section], sections: dict[str, Any], language: Language) -> None:
+    below = sections[section.__name__]
+    below["description"] = _about(path, section, language)
+    _explain(below["properties"], section, sections, language, f"{path}.")
+
+
 def _about(path: str, section: type[Section], language: Language) -> str:
     """Return the description of a section."""
     english = section.__doc__ or ""
@@ -195,11 +225,22 @@ def markdown() -> str:
 
 def _sections(section: type[Section], prefix: str = "") -> Iterator[str]:
     for name, key in keys_of(section).items():
-        if key.section is not None:
-            path = f"{prefix}{name}"
-            if any(below.section is None for below in keys_of(key.section).values()):
-                yield _table(path, key.section)
-            yield from _sections(key.section, f"{path}.")
+        path = f"{prefix}{name}"
+        if key.entries is not None:
+            yield _map(path, key, key.entries)
+            path = f"{path}.{ENTRY}"
+        inner = key.entries.section if key.entries is not None else key.section
+        if inner is not None:
+            if any(below.section is None for below in keys_of(inner).values()):
+                yield _table(path, inner)
+            yield from _sections(inner, f"{path}.")
+
+
+def _map(path: str, key: Key, entries: Entries) -> str:
+    """Return what a map of sections is; its keys follow under ``path.*``."""
+    names = entries.expectation.text.removeprefix("must ")
+    about = f"{key.meaning.help}\nA name must {names}; `{path}.{ENTRY}` below is any of them."
+    return "\n".join([f"## `{path}`", "", about, ""])
 
 
 def _table(path: str, section: type[Section]) -> str:

@@ -30,5 +30,8 @@ def _secrets(section: Section, prefix: str = "") -> Iterator[str]:
         value = getattr(section, name)
         if key.section is not None:
             yield from _secrets(value, f"{prefix}{name}.")
+        elif key.entries is not None:
+            for entry, inner in value.items():
+                yield from _secrets(inner, f"{prefix}{name}.{entry}.")
         elif key.is_secret and value.value:
             yield f"{prefix}{name}"

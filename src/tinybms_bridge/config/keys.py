@@ -1,15 +1,29 @@
-"""The keys of a section: their types, defaults and meanings, read from its class, and what each accepts in words."""
+"""The keys of a section: their types, defaults and meanings, read from its class, and what each accepts in words.
+
+Where a key holds a map of sections by name, each entry counts as a key of that map.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType, NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Protocol, get_args, get_origin, get_type_hints
 
 from tinybms_bridge.config.models.base import Meaning, Secret, Section
 from tinybms_bridge.words import Message, message
 
-__all__ = ["Key", "keys_of"]
+__all__ = ["ENTRY", "Entries", "Key", "Keys", "every_key", "keys_of"]
+
+ENTRY = "*"
+"""Stands in a path for the name of any entry of a map."""
+
+
+class Keys(Protocol):
+    """The keys of one object of the file."""
+
+    def get(self, name: str, /) -> "Key | None":
+        """Return a key; None for a name that none has."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +47,16 @@ class Key:
     def section(self) -> type[Section] | None:
         """The section that the key holds; None for a key with a value."""
         return self.type if isinstance(self.type, type) and issubclass(self.type, Section) else None
+
+    @property
+    def entries(self) -> "Entries | None":
+        """The entries of the map that the key holds, when they are sections; None for other keys."""
+        return self.type if isinstance(self.type, Entries) else None
+
+    @property
+    def below(self) -> Keys | None:
+        """The keys inside the object that the key holds; None for a key with a value."""
+        return self.entries if self.section is None else keys_of(self.section)
 
     @property
     def is_secret(self) -> bool:
@@ -76,6 +100,30 @@ def _as_written(choice: object) -> str:
     return f'"{choice}"' if isinstance(choice, str) else str(choice)
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """The entries of a map of sections: a key for each name that is allowed."""
+
+    section: type[Section]
+    """Of each entry."""
+    name: Meaning
+    """What a name has to be."""
+
+    def get(self, name: str, /) -> Key | None:
+        """Return the key of an entry; None for a name that none may have."""
+        return self.named(name) if self.name.accepts(name) else None
+
+    def named(self, name: str) -> Key:
+        """Return the key of an entry whose name is known to be allowed."""
+        field: Any = dataclasses.field(default_factory=self.section)
+        return Key(name, self.section, False, Meaning(), field)
+
+    @property
+    def expectation(self) -> Message:
+        """What a name has to be, as a sentence without subject."""
+        return self.name.rule or message("must_be.text", longest=self.name.longest)
+
+
 _known: dict[type[Section], Mapping[str, Key]] = {}
 
 
@@ -89,6 +137,20 @@ def keys_of(section: type[Section]) -> Mapping[str, Key]:
     return found
 
 
+def every_key(section: type[Section], prefix: str = "") -> Iterator[tuple[str, Key]]:
+    """Yield each key with its dotted path, those that hold sections and maps before what is in them.
+
+    The keys of an entry of a map, and the entry itself, come once, with ``ENTRY`` for its name.
+    """
+    for name, key in keys_of(section).items():
+        yield f"{prefix}{name}", key
+        if key.section is not None:
+            yield from every_key(key.section, f"{prefix}{name}.")
+        elif key.entries is not None:
+            yield f"{prefix}{name}.{ENTRY}", key.entries.named(ENTRY)
+            yield from every_key(key.entries.section, f"{prefix}{name}.{ENTRY}.")
+
+
 def _key(field: dataclasses.Field[Any], hint: Any) -> Key:  # noqa: ANN401 - a type expression
     meaning = Meaning()
     if get_origin(hint) is Annotated:
@@ -97,4 +159,13 @@ def _key(field: dataclasses.Field[Any], hint: Any) -> Key:  # noqa: ANN401 - a t
     nullable = NoneType in get_args(hint)
     if nullable:
         (hint,) = (member for member in get_args(hint) if member is not NoneType)
-    return Key(field.name, hint, nullable, meaning, field)
+    return Key(field.name, _entries(hint) or hint, nullable, meaning, field)
+
+
+def _entries(hint: Any) -> Entries | None:  # noqa: ANN401 - a type expression
+    """Return the entries of a map of sections; None for any other type."""
+    inner = get_args(hint)
+    if get_origin(hint) is not dict or not (isinstance(inner[1], type) and issubclass(inner[1], Section)):
+        return None
+    marks = get_args(inner[0])[1:] if get_origin(inner[0]) is Annotated else ()
+    return Entries(inner[1], next((mark for mark in marks if isinstance(mark, Meaning)), Meaning()))

@@ -24,6 +24,7 @@ from tinybms_bridge.battery.limits.charging import charging_for
 from tinybms_bridge.battery.limits.draft import base_limits
 from tinybms_bridge.battery.snapshot import Ratings
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.packs import join_delta_v
 
 __all__ = ["Effective", "effective_on", "limit_settings"]
 
@@ -101,6 +102,7 @@ def effective_on(
         "cvl.sustain_ccl_limit_a": charging.sustain_ccl_a,
         "victron.max_charge_current_a": base[Quantity.CCL].limit,
         "victron.max_discharge_current_a": base[Quantity.DCL].limit,
+        "battery.join_delta_v": join_delta_v(config, cells),
     }
     if fit.chemistry.decided:
         values["cvl.chemistry"] = fit.chemistry.chemistry.value

@@ -6,8 +6,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import keys_of
-from tinybms_bridge.config.models.base import Section
+from tinybms_bridge.config.keys import Keys, keys_of
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.errors import said_of
 from tinybms_bridge.words import Message, message
 
@@ -38,16 +38,26 @@ class Notice:
 
 def notices_of(document: dict[str, Any], configuration: Configuration) -> list[Notice]:
     """Return the remarks on a document, under the names of the models, and the configuration made from it."""
-    return [*_without_effect(document, Configuration), *_values(configuration)]
+    return [
+        *_without_effect(document, keys_of(Configuration)),
+        *_short_form(document, configuration),
+        *_values(configuration),
+    ]
 
 
-def _without_effect(document: dict[str, Any], model: type[Section], prefix: str = "") -> Iterator[Notice]:
+def _without_effect(document: dict[str, Any], keys: Keys, prefix: str = "") -> Iterator[Notice]:
     for name, value in document.items():
-        key = keys_of(model)[name]
-        if key.section is not None:
-            yield from _without_effect(value, key.section, f"{prefix}{name}.")
-        elif key.meaning.no_effect is not None:
+        key = keys.get(name)
+        if key is not None and key.below is not None:
+            yield from _without_effect(value, key.below, f"{prefix}{name}.")
+        elif key is not None and key.meaning.no_effect is not None:
             yield Notice(f"{prefix}{name}", key.meaning.no_effect)
+
+
+def _short_form(document: dict[str, Any], configuration: Configuration) -> Iterator[Notice]:
+    """Tell that the port of the short form is nobody's once the packs have names."""
+    if configuration.packs and "device" in document.get("hardware", {}).get("uart", {}):
+        yield Notice("hardware.uart.device", message("config.ports_of_packs", packs=list(configuration.packs)))
 
 
 def _values(configuration: Configuration) -> Iterator[Notice]:
@@ -70,12 +80,15 @@ def _services(configuration: Configuration) -> Iterator[Notice]:
 
 
 def _line(configuration: Configuration) -> Iterator[Notice]:
-    uart, polling = configuration.hardware.uart, configuration.tinybms
-    longest_ms = polling.uart_retry_count * (uart.timeout_ms + polling.uart_retry_delay_ms)
+    polling = configuration.tinybms
     fresh_ms = configuration.victron.fresh_timeout_s * 1000
-    if longest_ms >= fresh_ms:
-        told = message("config.slow_reads", longest_ms=longest_ms, attempts=polling.uart_retry_count, fresh_ms=fresh_ms)
-        yield Notice("hardware.uart.timeout_ms", told)
+    for path, timeout_ms in {port.timeout_path: port.timeout_ms for port in pack_ports(configuration).values()}.items():
+        longest_ms = polling.uart_retry_count * (timeout_ms + polling.uart_retry_delay_ms)
+        if longest_ms >= fresh_ms:
+            attempts = polling.uart_retry_count
+            yield Notice(
+                path, message("config.slow_reads", longest_ms=longest_ms, attempts=attempts, fresh_ms=fresh_ms)
+            )
 
 
 def _bus(configuration: Configuration) -> Iterator[Notice]:

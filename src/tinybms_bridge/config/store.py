@@ -41,7 +41,7 @@ Guard = Callable[[Configuration], None]
 Adjust = Callable[[Configuration], Configuration]
 
 _CLOCK = SystemClock()
-_CONNECTIONS = ("hardware", "web_server")
+_CONNECTIONS = ("hardware", "packs", "web_server")
 
 
 class OtherRevisionError(BridgeError):
@@ -177,8 +177,8 @@ class ConfigStore:
     ) -> ConfigChange:
         """Put a whole document in the place of the user's keys; otherwise as ``update``.
 
-        What it does not name of ``hardware`` and ``web_server`` stays: an empty or partial document must cut off
-        neither the BMS nor whoever sends it.
+        What it does not name of ``hardware``, ``packs`` and ``web_server`` stays: an empty or partial document must cut
+        off neither the BMS nor whoever sends it. A document that has ``packs`` names all of them.
         """
         wanted, told = import_firmware(document)
         return self._lay(lambda base: _with_connections(wanted, base), told, revision, dry_run=dry_run)
@@ -369,7 +369,7 @@ def _not_saved(path: str) -> Notice:
 def _with_connections(document: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
     """Return a whole document with the keys of ``base`` by which the bridge reaches the BMS and is reached."""
     known = {name: base[name] for name in _CONNECTIONS if name in base}
-    return with_kept(known, document, Configuration)
+    return with_kept(known, document)
 
 
 def _text(document: Mapping[str, Any]) -> str:

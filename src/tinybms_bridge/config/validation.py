@@ -13,9 +13,10 @@ from tinybms_bridge.config.checks import (
     link_findings,
     network_findings,
     notification_findings,
+    pack_findings,
 )
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.keys import Entries, Key, Keys, keys_of
 from tinybms_bridge.config.models.base import Section
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.suggestions import nearest
@@ -26,6 +27,7 @@ __all__ = ["CHECKER", "ConfigVerdict", "judge", "lookup", "shown_key", "shown_va
 CHECKER = TypeAdapter(Configuration)
 """Judges each key by itself."""
 
+_SECTIONS = keys_of(Configuration)
 _LONGEST_SHOWN = 60
 
 
@@ -72,7 +74,7 @@ def shown_key(key: str) -> str:
 
 def shown_value(value: object, key: Key | None) -> object:
     """Return the value for a message: None for secrets, objects and lists, and for what may hide a password."""
-    if key is None or key.is_secret or key.section is not None:
+    if key is None or key.is_secret or key.below is not None:
         return None
     if not isinstance(value, str | int | float | bool):
         return None
@@ -101,41 +103,43 @@ def _across_keys(configuration: Configuration) -> list[ConfigFinding]:
     return [
         *network_findings(configuration.wifi, configuration.mqtt, configuration.web_server, configuration.logging),
         *notification_findings(configuration.notifications),
+        *pack_findings(configuration.packs),
         *link_findings(configuration.tinybms, configuration.victron),
         *charging_findings(configuration.cvl, configuration.victron.thresholds),
     ]
 
 
-def _key_problem(
-    path: tuple[str, ...], key: Key | None, owner: type[Section], document: dict[str, Any]
-) -> ConfigProblem:
+def _key_problem(path: tuple[str, ...], key: Key | None, owner: Keys, document: dict[str, Any]) -> ConfigProblem:
     where = ".".join(shown_key(name) for name in path)
     if key is None:
         return ConfigProblem(where, None, _unknown_key(path[-1], owner))
     return ConfigProblem(where, shown_value(lookup(document, path), key), key.expectation)
 
 
-def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], Key | None, type[Section]]:
-    """Return the names down to the wrong value, its key (None: unknown) and the section that owns it."""
-    owner: type[Section] = Configuration
+def _locate(detail: ErrorDetails) -> tuple[tuple[str, ...], Key | None, Keys]:
+    """Return the names down to the wrong value, its key (None: unknown) and the keys that it is not one of."""
+    owner: Keys = _SECTIONS
     key: Key | None = None
     path: list[str] = []
     for part in detail["loc"]:
         path.append(str(part))
-        key = keys_of(owner).get(str(part))
-        if key is None or key.section is None or len(path) == len(detail["loc"]):
+        key = owner.get(str(part))
+        if key is None or key.below is None or len(path) == len(detail["loc"]):
             break
-        owner = key.section
+        owner = key.below
     return tuple(path), key, owner
 
 
-def _unknown_key(name: str, owner: type[Section]) -> Message:
+def _unknown_key(name: str, owner: Keys) -> Message:
+    if isinstance(owner, Entries):
+        return owner.expectation
     homes = _homes(Configuration, name)
     if homes:
         return message("config.misplaced_key", sections=[f'"{home}"' for home in homes])
-    meant = nearest(name, keys_of(owner))
-    if not meant and owner is Configuration:
-        return message("config.unknown_section", sections=list(keys_of(owner)))
+    known = list(owner) if isinstance(owner, Mapping) else []
+    meant = nearest(name, known)
+    if not meant and owner is _SECTIONS:
+        return message("config.unknown_section", sections=known)
     return message("config.unknown_key", meant=meant)
 
 
@@ -168,8 +172,10 @@ def _cross_problem(finding: ConfigFinding, document: dict[str, Any]) -> ConfigPr
     return ConfigProblem(where, shown_value(lookup(document, path), _key(path)), told)
 
 
-def _key(path: tuple[str, ...]) -> Key:
-    owner: type[Section] = Configuration
-    for name in path[:-1]:
-        owner = keys_of(owner)[name].section or owner
-    return keys_of(owner)[path[-1]]
+def _key(path: tuple[str, ...]) -> Key | None:
+    key: Key | None = None
+    keys: Keys | None = _SECTIONS
+    for name in path:
+        key = None if keys is None else keys.get(name)
+        keys = None if key is None else key.below
+    return key

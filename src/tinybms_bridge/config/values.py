@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
+from tinybms_bridge.config.keys import Entries, Key, keys_of
 from tinybms_bridge.config.models.base import Secret, Section
 from tinybms_bridge.errors import ConfigError, ConfigProblem
 from tinybms_bridge.words import message
@@ -39,11 +39,16 @@ def _values(section: Section, show: Callable[[Secret], str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in keys_of(type(section)):
         value = getattr(section, name)
-        if isinstance(value, Section):
-            found[name] = _values(value, show)
-        else:
-            found[name] = show(value) if isinstance(value, Secret) else deepcopy(value)
+        found[name] = _value(value, show)
     return found
+
+
+def _value(value: object, show: Callable[[Secret], str]) -> object:
+    if isinstance(value, Section):
+        return _values(value, show)
+    if isinstance(value, dict):
+        return {name: _value(each, show) for name, each in value.items()}
+    return show(value) if isinstance(value, Secret) else deepcopy(value)
 
 
 def from_values(document: object) -> Configuration:
@@ -69,14 +74,38 @@ def _section(model: type[S], value: object, path: str, problems: list[ConfigProb
     for name, key in keys.items():
         if name not in value:
             continue
-        if key.section is not None:
-            given[name] = _section(key.section, value[name], f"{prefix}{name}", problems)
-            continue
-        try:
-            given[name] = _of_key(key, value[name])
-        except (_WrongType, OverflowError):
-            problems.append(ConfigProblem(f"{prefix}{name}", None, key.expectation))
+        given[name] = _inner(key, value[name], f"{prefix}{name}", problems)
     return model(**given)
+
+
+def _inner(key: Key, value: object, path: str, problems: list[ConfigProblem]) -> object:
+    """Return what a key holds; None with a problem for what it does not accept."""
+    if key.section is not None:
+        return _section(key.section, value, path, problems)
+    if key.entries is not None and isinstance(value, dict):
+        return _entries(key, key.entries, value, path, problems)
+    try:
+        return _of_key(key, value)
+    except (_WrongType, OverflowError):
+        problems.append(ConfigProblem(path, None, key.expectation))
+    return None
+
+
+def _entries(
+    key: Key, entries: Entries, value: dict[str, object], path: str, problems: list[ConfigProblem]
+) -> dict[str, object]:
+    found: dict[str, object] = {}
+    wrong: list[ConfigProblem] = []
+    for name, each in value.items():
+        entry = entries.get(name)
+        if entry is None:
+            wrong.append(ConfigProblem(f"{path}.{name}", None, entries.expectation))
+        else:
+            found[name] = _inner(entry, each, f"{path}.{name}", wrong)
+    if not wrong and not key.meaning.accepts(found):
+        wrong.append(ConfigProblem(path, None, key.expectation))
+    problems += wrong
+    return found
 
 
 def _of_key(key: Key, value: object) -> object:

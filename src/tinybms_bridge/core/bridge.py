@@ -132,7 +132,7 @@ class Bridge:
             read_device=machine.read_can_device,
             run_blocking=machine.run_blocking,
         )
-        self.advisor = Advisor(config, self.battery, self.bus, lambda: self.pack.identity)
+        self.advisor = Advisor(config, self.battery.unit, self.bus, lambda: self.pack.identity)
         self.inhibits = Inhibits(
             machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
         )
@@ -226,7 +226,7 @@ class Bridge:
 
     def tree(self) -> CoreState:
         """Return the whole state of the bridge, as it is known here."""
-        advice, conflicts, doubted = self.advisor.advice, self.advisor.conflicts, self.battery.doubted
+        advice, conflicts, doubted = self.advisor.advice, self.advisor.conflicts, self.battery.unit.doubted
         packs = self.packs.items()
         return CoreState(
             core=CoreInfo(started_s=self.started_s),
@@ -281,7 +281,7 @@ class Bridge:
     def reset_statistics(self) -> None:
         """Set the counters of UART, snapshots, CAN and bus to zero; the energy counters stay."""
         self.pack.reset_statistics()
-        self.battery.reset_statistics()
+        self.battery.unit.reset_statistics()
         self.can.reset_statistics()
         self.bus.reset_statistics()
 

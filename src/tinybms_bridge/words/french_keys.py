@@ -16,6 +16,9 @@ SECTIONS: Mapping[str, str] = MappingProxyType(
         "hardware": "Ports de la machine.",
         "hardware.uart": "Ligne série vers le TinyBMS.",
         "hardware.can": "Adaptateur CAN vers le GX.",
+        "packs.*": "Un pack : un TinyBMS avec ses cellules, sur un port à lui.",
+        "packs.*.uart": "Ligne série vers le BMS du pack.",
+        "battery": "Plusieurs packs en une seule batterie ; sans effet tant qu'il n'y en a qu'un.",
         "tinybms": "Lecture du BMS.",
         "victron": "La batterie telle que la voit le GX.",
         "victron.thresholds": "Seuils des alarmes et des avertissements.",
@@ -137,6 +140,34 @@ KEYS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "hardware.can.termination": (
             "Terminaison CAN",
             "Terminer le bus du côté du pont.",
+        ),
+        "packs": (
+            "Packs",
+            "Les packs par leur nom, 16 au plus ; sans aucun il y en a un, `main`, sur `hardware.uart`.",
+        ),
+        "packs.*.uart.device": (
+            "Port série",
+            'Chemin du port série ; "auto" cherche le BMS, ce que ne peut qu\'un seul pack.',
+        ),
+        "packs.*.uart.timeout_ms": (
+            "Délai de réponse",
+            "Attente la plus longue d'une réponse ; null = `hardware.uart.timeout_ms`.",
+        ),
+        "packs.*.enabled": (
+            "En service",
+            "Lire le pack et le compter dans la batterie ; false le met hors service.",
+        ),
+        "packs.*.serial_number": (
+            "Numéro de série",
+            "Numéro de série que doit avoir le BMS de ce pack ; vide, celui qui répond sur le port convient.",
+        ),
+        "battery.packs_missing": (
+            "Quand un pack se tait",
+            "Continuer avec prudence avec les autres (go_on), ou arrêter comme avec un seul pack qui se tait (stop).",
+        ),
+        "battery.join_delta_v": (
+            "Écart pour rejoindre",
+            "Un pack dont la tension est plus loin de celle des autres démarre avec prudence ; null = 0,05 V par cellule.",
         ),
         "tinybms.poll_interval_ms": (
             "Intervalle de lecture",

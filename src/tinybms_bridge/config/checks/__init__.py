@@ -5,6 +5,7 @@ from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.checks.link import link_findings
 from tinybms_bridge.config.checks.network import network_findings
 from tinybms_bridge.config.checks.notifications import notification_findings
+from tinybms_bridge.config.checks.packs import pack_findings
 from tinybms_bridge.config.checks.target import (
     PEAK_TOLERANCE_V,
     Target,
@@ -25,5 +26,6 @@ __all__ = [
     "link_findings",
     "network_findings",
     "notification_findings",
+    "pack_findings",
     "preset_of",
 ]

@@ -107,8 +107,8 @@ def _of(model: type[Problem | LiveStatus], mode: Any) -> dict[str, Schema]:  # n
 def _of_the_configuration() -> dict[str, Schema]:
     """Return the schemas of a whole configuration and of a change, each with those of its sections.
 
-    In a change every key may be null, which takes it back to its default. Neither closes its objects: the names of the
-    README and of the firmware are understood beside those of the schema.
+    In a change every key may be null, which takes it back to its default, and an entry of a map, which then goes.
+    Neither closes its objects: the names of the README and of the firmware are understood beside those of the schema.
     """
     source = json_schema()
     sections = {"": source, **source["$defs"]}
@@ -131,6 +131,9 @@ def _key(schema: Schema, prefix: str, nullable: bool) -> Schema:
     if "$ref" in values:
         told.pop("default", None)  # the whole section again
         values = _reference(prefix + values["$ref"].rpartition("/")[2])
+    if "$ref" in (entry := values.get("additionalProperties") or {}):
+        each = _reference(prefix + entry["$ref"].rpartition("/")[2])
+        values["additionalProperties"] = {"anyOf": [each, _NULL]} if nullable else each
     if nullable and _NULL not in values.get("anyOf", ()):
         values = {"anyOf": [values, _NULL]}
     return told | values

@@ -91,8 +91,10 @@ def secrets_of(section: Section) -> list[str]:
     found = []
     for name, key in keys_of(type(section)).items():
         value = getattr(section, name)
-        if isinstance(value, Section):
+        if key.section is not None:
             found += secrets_of(value)
+        elif key.entries is not None:
+            found += [secret for each in value.values() for secret in secrets_of(each)]
         elif key.is_secret and value.value:
             found.append(value.value)
     return found
