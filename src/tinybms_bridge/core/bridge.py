@@ -27,6 +27,7 @@ from tinybms_bridge.core.can_bus import ReadCanDevice
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
 from tinybms_bridge.core.inhibits import Inhibits
 from tinybms_bridge.core.outputs import CanOpener, CanOutput
+from tinybms_bridge.core.pace import PaceKeeper
 from tinybms_bridge.core.pack import Pack
 from tinybms_bridge.core.packs import Packs
 from tinybms_bridge.core.parallel import ParallelBattery
@@ -156,6 +157,10 @@ class Bridge:
             read_device=machine.read_can_device,
             run_blocking=machine.run_blocking,
         )
+        self.pace = PaceKeeper(
+            config, lambda: {name: pack for name, pack in self.packs.items() if pack.enabled}, self.bus
+        )
+        """How often the packs are read."""
         self.inhibits = Inhibits(
             machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
         )
@@ -252,6 +257,7 @@ class Bridge:
             return
         self.config = config
         reopen = self._packs.apply(config)
+        self.pace.apply(config)
         self.battery.apply(battery_settings(config))
         if self.keeper.apply(config.advanced.energy_save_interval_s):
             self.supervisor.restart("state")
@@ -380,6 +386,7 @@ class Bridge:
             self._note_suspend(now_s)
             if now_s - self.battery.decided_s >= _RECENT_S or now_s > self.battery.stale_from_s:
                 self.battery.tick(now_s)
+            self.pace.look(now_s)
             self.can.hurry(self.battery.limits)
             self.can.look()
             usable = self.file_usable() and not any(each.conflicts for each in self._packs.advisors.values())
