@@ -82,6 +82,11 @@ class Cut:
     blocked: bool = False
     """Whether nothing flows in and nothing will: the pack leaves the sums of charging."""
 
+    @property
+    def opening(self) -> bool:
+        """Whether the switch may be about to open: what flows in ends by itself, then, within seconds."""
+        return self.since_s is not None and not (self.connected or self.blocked)
+
 
 _NO_CUT = Cut()
 
