@@ -95,7 +95,7 @@ class _Pack:
         self.cells = battery.build()
         self.bms = BenchBms(battery, self.cells.soc * 100.0, Sensors(plan.sensors, battery.cells, seed))
         self.dirt = DirtPlayer(plan.dirt, scenario.start_s, seed)
-        self.own = OwnLimits(self.bms.ratings, scenario.settings)
+        self.own = OwnLimits(self.bms.ratings, scenario.settings, feed_in=scenario.system.feed_in)
         self.trace = Trace(PackColumn)
         self.trips: list[PackTrip] = []
         self.open_v, self.ohms = self.cells.tangents()
@@ -185,13 +185,14 @@ class _Pack:
 
 
 class _AllDirt:
-    """The dirt of every line, as ``StepSize`` asks for it."""
+    """The dirt of every line, as ``StepSize`` asks for it; every reading matters too when a pack goes or comes."""
 
-    def __init__(self, players: Sequence[DirtPlayer]) -> None:
+    def __init__(self, players: Sequence[DirtPlayer], faults: PackFaults) -> None:
         self._players = players
+        self._faults = faults
 
     def close(self, now_s: float) -> bool:
-        return any(player.close(now_s) for player in self._players)
+        return self._faults.close(now_s) or any(player.close(now_s) for player in self._players)
 
     def active(self, now_s: float) -> bool:
         return any(player.active(now_s) for player in self._players)
@@ -214,7 +215,7 @@ class PacksSimulation:
         """Current of the battery in the last step."""
         self._controller = controller
         self._faults = PackFaults(scenario)
-        self._dirt = _AllDirt([pack.dirt for pack in self.packs])
+        self._dirt = _AllDirt([pack.dirt for pack in self.packs], self._faults)
         self._step_size = StepSize(scenario, self._dirt)
         self._bursts = Bursts()
         self._decided: SentLimits | None = None
