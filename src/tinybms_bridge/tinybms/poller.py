@@ -48,6 +48,9 @@ _DEAD_S = 5.0
 _REOPEN_PAUSES_S = (10.0, 20.0, 40.0, 60.0)
 """Times between one new opening and the next; the last one repeats."""
 
+_SHORT_S = 2.0
+"""A port that is lost so soon after it was opened is as good as none: a hub short of power shows it for moments."""
+
 _UNIDENTIFIED = 3
 """Reads of live data that succeed while the identity gets no answer, after which the unit is taken for one without."""
 
@@ -181,11 +184,10 @@ class Poller:
                     self._note_link(LinkState(up=False, message=error.description))
                     delay_s = await self._rest(delay_s)
                     continue
-                heard_s = self._client.last_heard_s
                 if await self._poll_while_connected():
                     delay_s = self._settings.reconnect_min_s
-                elif self._client.last_heard_s == heard_s:
-                    delay_s = await self._rest(delay_s)  # it opens, and is lost before it answers
+                elif self._clock.monotonic() - self._connected_s < _SHORT_S:
+                    delay_s = await self._rest(delay_s)
                 else:
                     delay_s = self._settings.reconnect_min_s
                     if self._pace.opens_after_s:
