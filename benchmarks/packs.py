@@ -4,9 +4,9 @@
     python -m benchmarks.packs 794789b           # beside that of a revision
 
 The BMS are in a process of their own (``benchmarks.lines``). What counts is the processor time of the side that asks:
-client, poller and the reading of events, on the event loop of the core, without any decision. Then all adapters of
-sixteen packs are gone for a while, as when their hub resets. Both revisions take turns, so that whatever else the
-machine does hits both.
+client, poller and the reading of events, on the event loop of the core. Then each reply of sixteen packs is decided
+from as if its pack were the only one, which is more than a battery of them needs; and all adapters are gone for a
+while, as when their hub resets. Both revisions take turns, so that whatever else the machine does hits both.
 """
 
 import argparse
@@ -42,7 +42,7 @@ SETTLED_S = 3.0
 """Identity, settings, events and statistics are read meanwhile."""
 
 
-class CountedSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]
+class CountedSelector(selectors.DefaultSelector):
     """Counts the turns of the event loop."""
 
     turns = 0
@@ -59,14 +59,16 @@ class Side:
     Args:
         folder: Where the lines are.
         packs: How many there are.
+        deciding: Whether limits and alarms are decided from each snapshot, for each pack by itself.
 
     """
 
-    def __init__(self, folder: Path, packs: int) -> None:
+    def __init__(self, folder: Path, packs: int, *, deciding: bool = False) -> None:
         from tinybms_bridge.hal.clock import SystemClock
 
         self._clock = SystemClock()
         self._folder = folder
+        self._deciding = deciding
         self.packs = packs
         self.opened_s: list[float] = []
         """When a port was opened, or tried to be."""
@@ -91,7 +93,9 @@ class Side:
 
     def _start(self, index: int) -> None:
         from tinybms_bridge.battery.snapshot import Snapshot
+        from tinybms_bridge.core.battery import Battery, BatterySettings
         from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
+        from tinybms_bridge.link.bus import Bus
         from tinybms_bridge.tinybms.client import TinyBmsClient
         from tinybms_bridge.tinybms.device_log import DeviceLog
         from tinybms_bridge.tinybms.poller import Poller, PollSettings
@@ -102,11 +106,15 @@ class Side:
 
         client = TinyBmsClient(open_port, self._clock)
         log = DeviceLog(client, self._clock, on_events=lambda _events: None)
+        battery = Battery(Bus(self._clock.monotonic, self._clock.wall), BatterySettings())
 
         def take(snapshot: Snapshot) -> None:
             if poller.identity is not None:
                 log.identify(poller.identity)
-            log.observe(snapshot)
+            snapshot = log.observe(snapshot)
+            if self._deciding:
+                battery.accept(snapshot, self._clock.monotonic())
+                battery.state()
 
         poller = Poller(client, self._clock, PollSettings(), on_snapshot=take, on_link=lambda _state: None)
         poller.slow.add("events", log.read_events, interval_s=60.0)
@@ -298,8 +306,8 @@ def main() -> None:
         what, folder, packs, seconds = arguments.side
         selector = CountedSelector()
         with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector)) as runner:
-            side = Side(Path(folder), int(packs))
-            measure = {"polling": polling, "outage": outage}[what]
+            side = Side(Path(folder), int(packs), deciding=what == "deciding")
+            measure = outage if what == "outage" else polling
             print(json.dumps(runner.run(measure(side, float(seconds), selector))))
         return
     from benchmarks.cost import unpack
@@ -311,8 +319,10 @@ def main() -> None:
         sources["now"] = None
         for what, columns, row, numbers in (
             ("polling", POLLING, polling_row, arguments.packs or PACKS),
+            ("deciding", POLLING, polling_row, arguments.packs or PACKS[-1:]),
             ("outage", OUTAGE, outage_row, arguments.packs or PACKS[-1:]),
         ):
+            print(f"\n{what}")
             table(
                 columns,
                 (
