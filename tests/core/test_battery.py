@@ -180,11 +180,11 @@ def test_the_state_is_made_once_for_all_who_read_it(rig: Rig) -> None:
     assert fed.snapshot.sequence == rig.number
     battery.tick(rig.now_s + 1.0)
     assert battery.state().made_s == rig.now_s + 1.0
-    rejected, _ = battery.doubted
+    rejected, _ = battery.unit.doubted
     rig.feed(cells_v=(9.0,) * 16)
-    assert battery.doubted[0] == rejected + 1
-    battery.reset_statistics()
-    assert battery.doubted[0] == 0
+    assert battery.unit.doubted[0] == rejected + 1
+    battery.unit.reset_statistics()
+    assert battery.unit.doubted[0] == 0
     battery.begin_with(SavedState())
     assert battery.state().decided is None
 
@@ -211,7 +211,7 @@ def test_what_use_has_shown_is_told_once() -> None:
     assert [each.code for each in (*rig.taken(Noted), *again.taken(Noted)) if each.code.startswith("battery.")] == []
     last = Rig(saved=again.pipeline.saved_state())
     taught = ResistanceMemory((*(1.0,) * 15, 2.5))
-    last.pipeline._memory = replace(last.pipeline._memory, resistance=taught)
+    last.pipeline.unit.memory = replace(last.pipeline.unit.memory, resistance=taught)
     last.feed(20)
     told = {each.code: each for each in last.taken(Noted) if each.code.startswith("battery.")}
     assert (
@@ -757,13 +757,13 @@ def test_rejected_sample_is_as_good_as_none(story: list[Any]) -> None:
     rig = Rig()
     rig.feed(3)
     for moment in story:
-        memory, energy, kept = rig.pipeline._memory, rig.pipeline.energy, rig.pipeline.snapshot
+        memory, energy, kept = rig.pipeline.unit.memory, rig.pipeline.energy, rig.pipeline.snapshot
         for accepted in happen(rig, moment, RATINGS):
             if accepted is False:
                 expected, _ = step(kept, rig.settings.limits, memory, rig.now_s)
                 assert rig.pipeline.limits == (expected and in_wire_steps(expected))
                 assert (rig.pipeline.energy, rig.pipeline.snapshot) == (energy, kept)
-            memory, energy, kept = rig.pipeline._memory, rig.pipeline.energy, rig.pipeline.snapshot
+            memory, energy, kept = rig.pipeline.unit.memory, rig.pipeline.energy, rig.pipeline.snapshot
 
 
 @given(story=moments)

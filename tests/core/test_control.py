@@ -526,7 +526,7 @@ async def test_statistics_begin_again(client: Client) -> None:
     """Of lines, snapshots, outputs and link, seen with the answer; what is up stays up, and energy is kept."""
     await client.until(lambda: client.state.packs["main"].uart.polls > 20)
     energy = client.bridge.battery.energy
-    client.bridge.battery.rejected = 4
+    client.bridge.battery.unit.rejected = 4
     await client.call(commands.ResetStatistics())
     assert client.state.packs["main"].uart.polls < 5
     assert client.state.outputs["can"].bursts <= 1

@@ -14,6 +14,7 @@ from tinybms_bridge.battery.limits import BalancingPhase, ChargeProfile, LimitCo
 from tinybms_bridge.battery.limits.reasons import parameters_of
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus
+from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.keys import every_key
 from tinybms_bridge.doctor.findings import Verdict
@@ -73,6 +74,10 @@ MADE_BY_NAME: dict[str, set[str]] = {
     **{f"alarm.{name}": {"level", "cause"} for name in AlarmName},
     **{f"notice.{name}": {"level", "cause"} for name in NoticeName},
     **{code: {"present"} for code in OF_THE_MOMENT},
+    "cause.pack_silent": {"silent_s"},
+    "cause.pack_joining": {"apart_v"},
+    "cause.pack_odd": {"cells", "expected"},
+    "cause.pack_double": {"device"},
     **{f"must_be.{kind}": {"low", "high", "unit", "null"} for kind in ("number", "whole_number")},
 }
 """Codes that are put together from a member of an enumeration, and their parameters."""
@@ -98,6 +103,7 @@ NAMES: dict[str, set[str]] = {
     "source": set(EventSource),
     "column": {"time", "severity", "number", "source", "what"},
     "action": set(ActionName),
+    "pack_condition": set(PackCondition),
     "outcome": {outcome.replace(" ", "_") for outcome in Outcome},
     "nack": {"0", "unknown"},
     "mqtt_refusal": {"login", "client_id", "busy", "other"},

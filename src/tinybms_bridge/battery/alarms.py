@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["AlarmCause", "AlarmLevel", "AlarmName", "Alarms"]
 
@@ -41,7 +41,7 @@ class AlarmCause:
     """What an alarm rested on when its level changed last."""
 
     message: Message
-    """For example ``cell 3 at 3.662 V, threshold 3.650 V``."""
+    """Without the pack, for example ``cell 3 at 3.662 V, threshold 3.650 V``."""
     value: float | None = None
     """What was measured; None where the BMS or the bridge itself tells the cause."""
     threshold: float | None = None
@@ -50,9 +50,14 @@ class AlarmCause:
     """Name of the pack, of several; empty for a cause of the battery."""
 
     @property
+    def told(self) -> Message:
+        """The cause as it is told to people: of several packs with the name of the pack."""
+        return message("cause.of_pack", pack=self.pack, cause=self.message) if self.pack else self.message
+
+    @property
     def text(self) -> str:
         """The cause in English."""
-        return self.message.text
+        return self.told.text
 
     def __str__(self) -> str:
         return self.text

@@ -109,8 +109,9 @@ def rough_time(hours: float) -> str:
 
 
 def cause(reason: Reason) -> Message:
-    """Return what sets a limit in a few words, as after "limited by": ``cell 7 at 3.52 V``."""
-    return message(f"limited_by.{reason.code}", **parameters_of(reason))
+    """Return in a few words what sets a limit, for example ``cell 7 at 3.52 V``, of several ``pack a: cell 7 ...``."""
+    told = message(f"limited_by.{reason.code}", **parameters_of(reason))
+    return message("limited_by.of_pack", pack=reason.pack, cause=told) if reason.pack else told
 
 
 def _why(pack: PackValues, limits: Limits) -> Message | None:

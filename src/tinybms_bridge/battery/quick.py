@@ -123,8 +123,9 @@ def _copied(each: "Field[Any]") -> str:
 A = TypeVar("A")
 B = TypeVar("B")
 
-_MOST = 8
-"""Settings in use at one time: there is one set, or a few while they change."""
+_MOST = 64
+"""Settings in use at one time: one set for each of sixteen packs and one for the battery, and a few more while they
+change."""
 
 
 def by_settings(function: Callable[P, T]) -> Callable[P, T]:

@@ -299,7 +299,8 @@ class Control:
             return await find_candidates(known, BAUD_RATE, self._clock, run_blocking=bridge.machine.run_blocking)
 
     async def _note(self, command: commands.Note, caller: Caller) -> None:
-        self._bridge.bus.publish(Noted(command.severity, command.message, command.by), caller.who or "services")
+        noted = Noted(command.severity, command.message, command.by, command.pack)
+        self._bridge.bus.publish(noted, caller.who or "services")
 
     async def _report(self, command: commands.ReportServices, _caller: Caller) -> None:
         self.services = command.state

@@ -55,6 +55,13 @@ _FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
     Freshness.SILENT: (logging.ERROR, f"{_NO_DATA} for too long: SILENT, no frames are sent"),
 }
 
+_PACK_FRESHNESS_LINES: Mapping[Freshness, tuple[int, str]] = {
+    Freshness.STARTING: (logging.INFO, "pack %s: waiting for good samples"),
+    Freshness.FRESH: (logging.INFO, "pack %s: data is fresh"),
+    Freshness.HOLD: (logging.WARNING, "pack %s: no good data"),
+    Freshness.SILENT: (logging.ERROR, "pack %s: no good data for too long"),
+}
+
 _GX_LINES: Mapping[GxState, tuple[int, str]] = {
     GxState.PRESENT: (logging.INFO, "GX device present on the CAN bus"),
     GxState.LOST: (logging.WARNING, "GX device no longer heard on the CAN bus; frames are still sent"),
@@ -116,17 +123,20 @@ class EventLog:
     @staticmethod
     def _link(event: LinkChanged) -> None:
         if event.up:
-            log.info("BMS answers")
+            log.info("%sBMS answers", _of(event.pack))
         else:
-            log.warning("BMS link down: %s", event.reason)
+            log.warning("%sBMS link down: %s", _of(event.pack), event.reason)
 
     @staticmethod
     def _identity(event: IdentityKnown) -> None:
         known = event.identity != Identity()
-        log.info("%s", event.identity if known else "TinyBMS that does not tell its version")
+        log.info("%s%s", _of(event.pack), event.identity if known else "TinyBMS that does not tell its version")
 
     @staticmethod
     def _freshness(event: FreshnessChanged) -> None:
+        if event.pack:  # it stops nothing by itself; what follows for the battery is told of the battery
+            log.log(*_PACK_FRESHNESS_LINES[event.new], event.pack)
+            return
         level, text = _FRESHNESS_LINES[event.new]
         log.log(level, text.replace(_NO_DATA, _FROZEN) if event.frozen else text)
 
@@ -152,7 +162,7 @@ class EventLog:
             self._want(spell=True)
         if event.verdict.cause not in self._causes and len(self._causes) < _MOST_CAUSES:
             self._causes.add(event.verdict.cause)
-            log.warning("sample not used: %s", event.verdict)
+            log.warning("%ssample not used: %s", _of(event.pack), event.verdict)
 
     def _accepted(self, _: SnapshotAccepted) -> None:
         """End a spell of bad samples once none has come for a while: bad ones may alternate with good ones."""
@@ -176,11 +186,11 @@ class EventLog:
         """Write the latest events of the BMS; at the first contact the whole ring is new, and history."""
         latest = event.events[-_MOST_BMS_EVENTS:]
         if len(latest) < len(event.events):
-            log.info("event log of the BMS: %d entries, the latest follow", len(event.events))
+            log.info("%sevent log of the BMS: %d entries, the latest follow", _of(event.pack), len(event.events))
         for dated in latest:
             when = "" if dated.at is None else f", {dated.at:%Y-%m-%d %H:%M} UTC"
             level = logging.INFO if dated.event.severity is Severity.INFO else logging.WARNING
-            log.log(level, "BMS event: %s%s", dated.event, when)
+            log.log(level, "%sBMS event: %s%s", _of(event.pack), dated.event, when)
 
     @staticmethod
     def _gx(event: GxChanged) -> None:
@@ -195,7 +205,13 @@ class EventLog:
 
     @staticmethod
     def _noted(event: Noted) -> None:
-        log.log(_NOTED_LEVELS.get(event.severity, logging.WARNING), "%s", event.text)
+        of_pack = "" if event.code.startswith("pack.") else _of(event.pack)
+        log.log(_NOTED_LEVELS.get(event.severity, logging.WARNING), "%s%s", of_pack, event.text)
+
+
+def _of(pack: str) -> str:
+    """Return the beginning of a line about one pack of several."""
+    return f"pack {pack}: " if pack else ""
 
 
 def _level_lines(

@@ -333,12 +333,15 @@ class Note(Command[None]):
     message: Message
     by: str = ""
     """Which user did it."""
+    pack: str = ""
+    """Name of the pack, of several, that it is about."""
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
         _check_text("code", self.message.code, _LONGEST_NAME)
         _check_text("text", self.message.text, _LONGEST_NOTE)
         _check_text("by", self.by, _LONGEST_NAME)
+        _check_text("pack", self.pack, _LONGEST_NAME)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,13 @@ from enum import StrEnum
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import BmsEvent, DatedEvent
 from tinybms_bridge.battery.quick import quick
-from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message
+from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message, say
 
 __all__ = ["EventRecord", "EventSource"]
+
+
+_NAME_THE_PACK = ("alarm.", "pack.")
+"""Codes whose sentences name the pack themselves."""
 
 
 class EventSource(StrEnum):
@@ -49,10 +53,13 @@ class EventRecord:
     """Name of the pack, of several; empty for the only one, and for the battery."""
 
     def say(self, language: Language = ENGLISH) -> str:
-        """Return what happened in a language; in English where only the text is known."""
-        if self.parameters is None:
-            return self.text
-        return Message(self.code, self.parameters, self.text).say(language)
+        """Return what happened in a language, of several packs to which; in English where only the text is known."""
+        told = self.text
+        if self.parameters is not None:
+            told = Message(self.code, self.parameters, self.text).say(language)
+        if not self.pack or self.code.startswith(_NAME_THE_PACK):
+            return told
+        return say("event.of_pack", {"pack": self.pack, "text": told}, language, told)
 
     def dated(self) -> DatedEvent | None:
         """The BMS's event behind it, or None."""

@@ -74,6 +74,8 @@ class EventCode(StrEnum):
     RESTARTED_AFTER_KILL = "restart.killed"
     PATH_HANGS = "path.hangs"
     PATH_GOES_ON = "path.goes_on"
+    PACE_SLOWER = "pace.slower"
+    PACE_CONFIGURED = "pace.configured"
     WEB_SETTINGS = "web.settings"
     CHARGE_INHIBITED = "inhibit.charge"
     CHARGE_RELEASED = "inhibit.charge.released"
@@ -85,6 +87,16 @@ class EventCode(StrEnum):
     ACTION_DONE = "action.done"
     SETTINGS_WRITTEN = "write.settings"
     SETTINGS_BACKED_UP = "backup.settings"
+    PACK_SILENT = "pack.silent"
+    PACK_BACK = "pack.back"
+    PACK_JOINING = "pack.joining"
+    PACK_JOINED = "pack.joined"
+    PACK_ODD = "pack.odd"
+    PORTS_SWAPPED = "pack.ports_swapped"
+    SAME_UNIT = "pack.same_unit"
+    SERIAL_DOUBLE = "pack.serial_double"
+    OUT_OF_SERVICE = "pack.out_of_service"
+    IN_SERVICE = "pack.in_service"
 
 
 class PartState(StrEnum):

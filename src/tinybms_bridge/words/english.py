@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from tinybms_bridge.words.english_can import CAN_SENTENCES
 from tinybms_bridge.words.english_install import INSTALL_SENTENCES
+from tinybms_bridge.words.english_packs import PACK_SENTENCES
 from tinybms_bridge.words.english_plain import PLAIN_SENTENCES
 from tinybms_bridge.words.english_registers import REGISTER_SENTENCES
 from tinybms_bridge.words.english_services import SERVICE_SENTENCES
@@ -801,6 +802,7 @@ SENTENCES: Mapping[str, str] = MappingProxyType(
     | dict(WEB_SENTENCES)
     | dict(INSTALL_SENTENCES)
     | dict(SERVICE_SENTENCES)
+    | dict(PACK_SENTENCES)
     | dict(PLAIN_SENTENCES)
 )
 """The sentence of each code."""

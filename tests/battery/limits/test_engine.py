@@ -29,6 +29,7 @@ from tinybms_bridge.battery.limits import (
     SocSource,
     StateMemory,
     StateSettings,
+    stages,
     step,
 )
 from tinybms_bridge.battery.limits.context import Context
@@ -350,15 +351,22 @@ _STAGES = {
 }
 
 
-def test_stages_are_numbered_in_their_order() -> None:
-    """In the code that calls them, in its description, and on the page that explains them."""
-    (function,) = ast.parse(textwrap.dedent(inspect.getsource(step))).body
+def _called_in_order(function: Any) -> list[str]:
+    """Return the stages that a function calls, with those of the groups of stages in their places."""
+    (tree,) = ast.parse(textwrap.dedent(inspect.getsource(function))).body
     calls = sorted(
         (node.lineno, node.func.id)
-        for node in ast.walk(function)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _STAGES
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     )
-    assert [name for _, name in calls] == list(_STAGES)
+    groups = {"wish": stages.wish, "protect": stages.protect, "bound": stages.bound}
+    found = ([name] if name not in groups else _called_in_order(groups[name]) for _, name in calls)
+    return [name for names in found for name in names if name in _STAGES]
+
+
+def test_stages_are_numbered_in_their_order() -> None:
+    """In the code that calls them, in its description, and on the page that explains them."""
+    assert _called_in_order(step) == list(_STAGES)
     assert list(_STAGES.values()) == sorted(_STAGES.values())
 
     described = [int(number) for number in re.findall(r"\b(\d) [a-zA-Z]", inspect.getmodule(step).__doc__ or "")]

@@ -23,6 +23,7 @@ from tinybms_bridge.battery.limits import (
     StateMemory,
     StateSettings,
     engine,
+    stages,
 )
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.snapshot import BmsStatus
@@ -44,7 +45,8 @@ class Watcher:
     def watch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put itself around every stage that binds."""
         for name in (*BINDING, "apply_inhibits"):
-            monkeypatch.setattr(engine, name, self._around(name, getattr(engine, name)))
+            place = stages if hasattr(stages, name) else engine
+            monkeypatch.setattr(place, name, self._around(name, getattr(place, name)))
 
     def _around(self, name: str, stage: Callable[..., Any]) -> Callable[..., Any]:
         def watched(draft: Draft, *args: Any, **more: Any) -> Any:

@@ -17,9 +17,9 @@ from tinybms_bridge.battery.limits import (
     context,
     derating,
     enforcement,
-    engine,
     policy,
     readings,
+    stages,
     states,
 )
 from tinybms_bridge.battery.limits.charging import FloatRule
@@ -83,7 +83,7 @@ def _trust_the_last_temperature(patch: Patch) -> None:
 
 
 def _enforce_nothing(patch: Patch) -> None:
-    patch.setattr(engine, "enforce", lambda draft, context, memory, rates, elapsed_s, disobeyed: memory)
+    patch.setattr(stages, "enforce", lambda draft, context, memory, rates, elapsed_s, disobeyed: memory)
 
 
 def _stop_at_the_floor(patch: Patch) -> None:
@@ -105,7 +105,7 @@ def _full_by_count(memory: PolicyMemory, context: Context, tail_s: float) -> boo
 
 def _let_the_count_decide(patch: Patch) -> None:
     patch.setattr(policy, "_is_full", _full_by_count)
-    patch.setattr(engine, "cells_say", lambda context: CellsSay())
+    patch.setattr(stages, "cells_say", lambda context: CellsSay())
     patch.setattr(states, "_apply_sustain", _sustain_at_the_floor)
     for name in ("percent", "to_discharge_percent", "at_most_percent"):
         patch.setattr(CredibleSoc, name, property(lambda soc: soc.counted_percent))

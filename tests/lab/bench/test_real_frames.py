@@ -70,7 +70,7 @@ class PipelineController:
         assert cvl_v is not None
         assert ccl_a is not None
         assert dcl_a is not None
-        in_doubt = self._pipeline._memory.readings.read_again
+        in_doubt = self._pipeline.unit.memory.readings.read_again
         return SentLimits(cvl_v, ccl_a, dcl_a, state.limits.state, now_s, in_doubt)
 
     def restart(self) -> None:

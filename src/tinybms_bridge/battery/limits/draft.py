@@ -67,12 +67,13 @@ class Draft(dict[Quantity, float]):
         step: float | None = None,
         wait_s: float | None = None,
         cell: int | None = None,
+        pack: str = "",
     ) -> None:
         """Lower a limit to ``limit`` and note the cause; a limit that is already as low stays, without a note."""
         if quantity is CVL and limit < self.lowest_v:
             limit = self.lowest_v
         if math.isfinite(limit) and limit < self[quantity]:
-            self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s, cell))
+            self._set(_new_reason(quantity, code, limit, value, threshold, detail, step, wait_s, cell, pack))
 
     def stop_charge(
         self,
@@ -82,15 +83,17 @@ class Draft(dict[Quantity, float]):
         value: float | None = None,
         threshold: float | None = None,
         detail: str = "",
+        cell: int | None = None,
+        pack: str = "",
     ) -> None:
         """Lower CCL to ``ccl_a``, and CVL as well: CCL does not bind every solar charger.
 
         The first stop that holds CVL where it is, is its cause, also where CVL was as low before.
         """
-        self.lower(CCL, ccl_a, code, value=value, threshold=threshold, detail=detail)
+        self.lower(CCL, ccl_a, code, value=value, threshold=threshold, detail=detail, cell=cell, pack=pack)
         present_v, stop_v = self[CVL], max(self.stop_v, self.lowest_v)
         if stop_v < present_v or (stop_v == present_v and not self.stopped):
-            self._set(_new_reason(CVL, code, stop_v, value, threshold, detail))
+            self._set(_new_reason(CVL, code, stop_v, value, threshold, detail, cell=cell, pack=pack))
         self.stopped = True
         self.pressed_v = min(self.pressed_v, self.level_v)
 

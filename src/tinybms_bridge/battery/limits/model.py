@@ -95,6 +95,14 @@ class LimitCode(StrEnum):
     USER_MAXIMUM = "user_maximum"
     RATE = "rate"
     ENFORCED = "enforced"
+    PACK_SHARE = "pack_share"
+    """What one pack bears at its share of the current of the battery."""
+    PACK_BLOCKED = "pack_blocked"
+    """Every pack gives nothing in this direction."""
+    PACK_SILENT = "pack_silent"
+    """A pack that is still in parallel does not answer."""
+    PACK_JOINING = "pack_joining"
+    """A pack whose voltage is far from the others takes or gives nearly all of the current."""
 
 
 @quick

@@ -25,9 +25,17 @@ from tinybms_bridge.battery.gx import MPPT_OFFSET_V, STOPPED_BELOW_V
 from tinybms_bridge.battery.limits.context import Context
 from tinybms_bridge.battery.limits.draft import Draft
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
-from tinybms_bridge.battery.snapshot import BmsStatus, PackValues
+from tinybms_bridge.battery.snapshot import BmsStatus, PackValues, Ratings, Snapshot
 
-__all__ = ["ProtectionMemory", "apply_freshness", "apply_inhibits", "final_clamp", "obey_bms", "protect_cells"]
+__all__ = [
+    "ProtectionMemory",
+    "apply_freshness",
+    "apply_inhibits",
+    "causes_of",
+    "final_clamp",
+    "obey_bms",
+    "protect_cells",
+]
 
 
 _BACKOFF_V = 0.1
@@ -139,20 +147,25 @@ def obey_bms(draft: Draft, context: Context) -> None:
     full_v, cutoff_v = ratings.fully_charged_cell_v, ratings.over_voltage_cell_v
     if full_v >= cutoff_v:
         draft.stop_charge(0.0, LimitCode.CROSSED_CUTOFFS, value=full_v, threshold=cutoff_v)
+    for key, stops in causes_of(snapshot, ratings):
+        if Stops.CHARGE in stops:
+            draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=key)
+        if Stops.DISCHARGE in stops:
+            draft.lower(DCL, 0.0, LimitCode.BMS_FAULT, detail=key)
+
+
+def causes_of(snapshot: Snapshot, ratings: Ratings) -> list[tuple[str, Stops]]:
+    """Return why the BMS cuts a direction, by the key of its event, and which."""
     if not snapshot.open_events and snapshot.pack.status is not BmsStatus.FAULT and not snapshot.cause_unread:
-        return
+        return []
     kinds = [kind_of(number) for number in snapshot.open_events]
-    causes = [(kind.key, kind.stops_with(context.ratings.switches)) for kind in kinds if kind.stops]
+    causes = [(kind.key, kind.stops_with(ratings.switches)) for kind in kinds if kind.stops]
     if snapshot.cause_unread:
         causes.append((_UNKNOWN, Stops.CHARGE))
     elif not causes and snapshot.pack.status is BmsStatus.FAULT:
         faults = (kind.key for kind in kinds if kind.severity is Severity.FAULT)
         causes = [(next(faults, _UNKNOWN), Stops.CHARGE)]
-    for key, stops in causes:
-        if Stops.CHARGE in stops:
-            draft.stop_charge(0.0, LimitCode.BMS_FAULT, detail=key)
-        if Stops.DISCHARGE in stops:
-            draft.lower(DCL, 0.0, LimitCode.BMS_FAULT, detail=key)
+    return causes
 
 
 _UNLIMITED_A = 3276.7

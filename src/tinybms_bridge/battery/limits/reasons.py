@@ -27,8 +27,9 @@ def explain(reason: Reason, language: Language = ENGLISH) -> str:
 
 
 def sentence_of(reason: Reason, language: Language = ENGLISH) -> str:
-    """Return why, without the limit itself."""
-    return say(_sentence_code(reason), parameters_of(reason), language, reason.code.value)
+    """Return why, without the limit itself; of several packs with its name: ``pack a: cell 3 is at ...``."""
+    sentence = say(_sentence_code(reason), parameters_of(reason), language, reason.code.value)
+    return say("limit.of_pack", {"pack": reason.pack, "reason": sentence}, language) if reason.pack else sentence
 
 
 def parameters_of(reason: Reason) -> dict[str, JsonValue]:
@@ -36,12 +37,13 @@ def parameters_of(reason: Reason) -> dict[str, JsonValue]:
     threshold, value = _finite(reason.threshold), _finite(reason.value)
     if reason.code is LimitCode.RATE:  # nothing of it contradicts what is sent now
         threshold = None if threshold is None else down_to_step(threshold)
-    return {
+    share = value if reason.code is LimitCode.PACK_SHARE else threshold
+    return ({"pack": reason.pack} if reason.pack else {}) | {
         "quantity": reason.quantity.name,
         "unit": _UNITS[reason.quantity],
         "value": value,
         "threshold": threshold,
-        "share_percent": None if threshold is None else threshold * 100.0,
+        "share_percent": None if share is None else share * 100.0,
         "cell": reason.cell,
         "detail": _detail(reason),
         "step": _finite(reason.step),

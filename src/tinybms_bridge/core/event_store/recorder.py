@@ -53,7 +53,7 @@ class EventRecorder:
 
     def _record(self, envelope: Envelope[Event]) -> None:
         if isinstance(envelope.event, BmsEventsSeen):
-            self._store.add_bms(envelope.event.events)
+            self._store.add_bms(envelope.event.events, envelope.event.pack)
         if isinstance(envelope.event, PartStateChanged) and self._is_known(envelope.event, envelope.timestamp_s):
             return
         for news in news_of(envelope.event):

@@ -61,6 +61,8 @@ def line_of(record: EventRecord) -> str:
         document["by"] = record.by
     if record.parameters:
         document["parameters"] = record.parameters
+    if record.pack:
+        document["pack"] = record.pack
     return json.dumps(document, ensure_ascii=False)
 
 
@@ -88,6 +90,7 @@ def record_of(line: str) -> EventRecord:
             after_gap=document.get("after_gap") is True,
             by=by,
             parameters=_parameters(document),
+            pack=str(document.get("pack", "")),
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"not an entry: {line[:60]!r}") from error
@@ -164,11 +167,11 @@ _NO_CAUSES: Mapping[Any, AlarmCause] = {}
 def news_of(event: Event) -> Iterator[Noted]:
     """Yield what an event on the bus is worth; nothing for most."""
     match event:
-        case LinkChanged(up=True):
-            yield Noted(Severity.INFO, message(EventCode.LINK_UP))
-        case LinkChanged(reason=reason, message=known):
-            yield Noted(Severity.WARNING, message(EventCode.LINK_DOWN, reason=known or reason))
-        case FreshnessChanged(new=new, frozen=frozen) if (new, frozen) in _FRESHNESS:
+        case LinkChanged(up=True, pack=pack):
+            yield Noted(Severity.INFO, message(EventCode.LINK_UP), pack=pack)
+        case LinkChanged(reason=reason, message=known, pack=pack):
+            yield Noted(Severity.WARNING, message(EventCode.LINK_DOWN, reason=known or reason), pack=pack)
+        case FreshnessChanged(new=new, frozen=frozen, pack="") if (new, frozen) in _FRESHNESS:
             severity, code = _FRESHNESS[new, frozen]
             yield Noted(severity, message(code))
         case AlarmsChanged(old=old, new=new_alarms):
@@ -182,14 +185,14 @@ def news_of(event: Event) -> Iterator[Noted]:
             yield Noted(Severity.WARNING, message(EventCode.PART_FAILED, part=name, error=known or text))
         case Noted():
             yield event
-        case IdentityKnown(identity=identity) if identity.firmware_internal:
+        case IdentityKnown(identity=identity, pack=pack) if identity.firmware_internal:
             told = message(
                 EventCode.IDENTITY,
                 hardware=identity.hardware_version,
                 firmware=identity.firmware,
                 serial=identity.serial_number,
             )
-            yield Noted(Severity.INFO, told)
+            yield Noted(Severity.INFO, told, pack=pack)
 
 
 def level_news(
@@ -203,5 +206,6 @@ def level_news(
         before, after = old.get(name, AlarmLevel.OK), new.get(name, AlarmLevel.OK)
         if before is not after:
             severity, level = _LEVELS[after]
-            cause = causes[name].message if name in causes else None
-            yield Noted(severity, message(f"{prefix}.{name}", level=level, cause=cause))
+            cause = causes.get(name)
+            told = message(f"{prefix}.{name}", level=level, cause=None if cause is None else cause.told)
+            yield Noted(severity, told, pack="" if cause is None else cause.pack)

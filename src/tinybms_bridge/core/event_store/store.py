@@ -114,13 +114,14 @@ class EventStore:
             text=noted.text,
             by=noted.by,
             parameters=noted.message.parameters,
+            pack=noted.pack,
         )
         self._append(record)
         self.on_added(record)
         return record
 
-    def add_bms(self, events: Iterable[DatedEvent]) -> list[EventRecord]:
-        """Add events of the BMS that ``merge`` found to be new."""
+    def add_bms(self, events: Iterable[DatedEvent], pack: str = "") -> list[EventRecord]:
+        """Add events of the BMS, of one of several packs where it is named, that ``merge`` found to be new."""
         added = []
         for dated in events:
             kind = dated.event.kind
@@ -136,6 +137,7 @@ class EventStore:
                 event_id=dated.event.event_id,
                 serial_number=dated.serial_number,
                 after_gap=dated.after_gap,
+                pack=pack,
             )
             self._append(record)
             self.on_added(record)

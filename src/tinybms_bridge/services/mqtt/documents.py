@@ -114,7 +114,7 @@ def alarms_document(moment: Moment, language: Language) -> dict[str, object]:
     for name, level in sorted(moment.active().items(), key=lambda each: (-each[1], each[0].value)):
         cause = causes.get(name) if isinstance(name, AlarmName) else None
         level_name = "alarm" if level is AlarmLevel.ALARM else "warning"
-        told = alarm_message(name.value, level=level_name, cause=None if cause is None else cause.message)
+        told = alarm_message(name.value, level=level_name, cause=None if cause is None else cause.told)
         found.append(
             {
                 "name": name.value,

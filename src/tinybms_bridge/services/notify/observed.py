@@ -33,7 +33,7 @@ def cause_of(name: str, moment: Moment) -> Message | None:
     if name == NoticeName.CORE_UNREACHABLE:
         return None if moment.hearing.connected else unheard_cause(moment.hearing.since_s).message
     causes = {alarm.value: cause for alarm, cause in moment.battery.alarms.causes.items()}
-    return causes[name].message if name in causes else None
+    return causes[name].told if name in causes else None
 
 
 def present_values(moment: Moment) -> dict[str, JsonValue]:

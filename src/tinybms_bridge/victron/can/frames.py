@@ -8,14 +8,14 @@ from typing import Final, TypeGuard
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.limits.model import Freshness
-from tinybms_bridge.battery.snapshot import Temperatures
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.field import FieldValue
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
 from tinybms_bridge.victron.can.outgoing import FrameSettings
+from tinybms_bridge.victron.can.places import sensors_by_text
 
-__all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known", "pack_sensors"]
+__all__ = ["MINIMUM_BUILDERS", "Builder", "check_sendable", "known"]
 
 
 def _always(_: BatteryState, __: FrameSettings) -> bool:
@@ -92,7 +92,7 @@ def _state_of_charge(state: BatteryState, settings: FrameSettings) -> CanFrame:
 def _measurements(state: BatteryState, _: FrameSettings) -> CanFrame:
     pack = state.snapshot.pack
     values: dict[str, FieldValue] = {"voltage": pack.voltage_v, "current": pack.current_a}
-    sensors = pack_sensors(state.snapshot.temperatures)
+    sensors = sensors_by_text(state)
     if not sensors:
         return FRAME_FORMATS[0x356].encode(values, 4)
     return FRAME_FORMATS[0x356].encode(values | {"temperature": max(sensors.values())})
@@ -123,16 +123,6 @@ def _system_status(state: BatteryState, settings: FrameSettings) -> int:
 def known(value: float | None) -> TypeGuard[float]:
     """Return whether there is a value and it is a finite number."""
     return value is not None and math.isfinite(value)
-
-
-def pack_sensors(temperatures: Temperatures) -> dict[str, float]:
-    """Return the sensors that stand for the cells, by the name that a GX shows: the board's own only as a stand-in."""
-    external = {"SENSOR 1": temperatures.external_1_c, "SENSOR 2": temperatures.external_2_c}
-    for candidates in (external, {"INTERNAL": temperatures.internal_c}):
-        found = {name: value for name, value in candidates.items() if known(value)}
-        if found:
-            return found
-    return {}
 
 
 MINIMUM_BUILDERS: Final[Mapping[int, Builder]] = {

@@ -6,12 +6,14 @@ from functools import lru_cache
 from typing import Final
 
 from tinybms_bridge.battery.limits.model import Freshness
-from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.battery.state import BatteryState, PackCondition
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.victron.can.field import FieldValue
 from tinybms_bridge.victron.can.frame_table import FRAME_FORMATS
-from tinybms_bridge.victron.can.frames import Builder, known, pack_sensors
+from tinybms_bridge.victron.can.frames import Builder, known
 from tinybms_bridge.victron.can.outgoing import FrameSettings
+from tinybms_bridge.victron.can.places import cell_text, sensors_by_text
 
 __all__ = ["OPTIONAL_BUILDERS"]
 
@@ -25,7 +27,7 @@ def _manufacturer_name(_: BatteryState, settings: FrameSettings) -> CanFrame:
 
 
 def _version_and_capacity(state: BatteryState, settings: FrameSettings) -> CanFrame:
-    identity = state.identity
+    identity = _first_unit(state)
     version = min(identity.firmware_internal, _LARGEST_VERSION) if identity else 0
     return FRAME_FORMATS[0x35F].encode(
         {
@@ -49,17 +51,23 @@ def _battery_name_2(_: BatteryState, settings: FrameSettings) -> CanFrame:
 
 
 def _modules(state: BatteryState, _: FrameSettings) -> CanFrame:
-    """Return 0x372: a module is OK while it is online, and may block a direction beside that, as readers expect it."""
-    online = state.limits.freshness is Freshness.FRESH
+    """Return 0x372: a module is OK while it is online, and may block a direction beside that, as readers expect it.
+
+    A limit of 0 blocks all of them. A pack that a person has taken out of service is no module at all.
+    """
+    fresh = state.limits.freshness is Freshness.FRESH
     sent = FRAME_FORMATS[0x351].fields
     no_charge = sent["charge_current_limit"].to_raw(state.limits.ccl_a) == 0
     no_discharge = sent["discharge_current_limit"].to_raw(state.limits.dcl_a) == 0
+    packs = [pack for pack in state.packs.values() if pack.condition is not PackCondition.OUT_OF_SERVICE]
+    several = len(state.packs) > 1
+    online = sum(fresh and pack.is_online for pack in packs)
     return FRAME_FORMATS[0x372].encode(
         {
-            "ok": int(online),
-            "blocking_charge": int(no_charge),
-            "blocking_discharge": int(no_discharge),
-            "offline": int(not online),
+            "ok": online,
+            "blocking_charge": sum(no_charge or (several and pack.charge_blocked) for pack in packs),
+            "blocking_discharge": sum(no_discharge or (several and pack.discharge_blocked) for pack in packs),
+            "offline": len(packs) - online,
         }
     )
 
@@ -74,7 +82,7 @@ def _cell_extremes(state: BatteryState, _: FrameSettings) -> CanFrame:
         "lowest_cell_voltage": cells.min_v * 1000.0,
         "highest_cell_voltage": cells.max_v * 1000.0,
     }
-    sensors = pack_sensors(state.snapshot.temperatures)
+    sensors = sensors_by_text(state)
     if not sensors:
         return FRAME_FORMATS[0x373].encode(values, 4)
     values["lowest_cell_temperature"] = min(sensors.values()) + _KELVIN
@@ -83,24 +91,24 @@ def _cell_extremes(state: BatteryState, _: FrameSettings) -> CanFrame:
 
 
 def _lowest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame:
-    return _text(0x374, f"CELL {state.snapshot.cells.min_number:02d}")
+    return _text(0x374, cell_text(state, state.snapshot.cells.min_number))
 
 
 def _highest_voltage_cell(state: BatteryState, _: FrameSettings) -> CanFrame:
-    return _text(0x375, f"CELL {state.snapshot.cells.max_number:02d}")
+    return _text(0x375, cell_text(state, state.snapshot.cells.max_number))
 
 
 def _has_sensors(state: BatteryState, _: FrameSettings) -> bool:
-    return bool(pack_sensors(state.snapshot.temperatures))
+    return bool(sensors_by_text(state))
 
 
 def _coldest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame:
-    sensors = pack_sensors(state.snapshot.temperatures)
+    sensors = sensors_by_text(state)
     return _text(0x376, min(sensors, key=sensors.__getitem__))
 
 
 def _hottest_sensor(state: BatteryState, _: FrameSettings) -> CanFrame:
-    sensors = pack_sensors(state.snapshot.temperatures)
+    sensors = sensors_by_text(state)
     return _text(0x377, max(sensors, key=sensors.__getitem__))
 
 
@@ -166,7 +174,14 @@ def _rolled_over(energy_wh: float) -> float:
 
 def _serial(state: BatteryState) -> str:
     """Return the last 16 of the TinyBMS's 24 hex digits; the vendor's own short id is the end of the number, too."""
-    return _end_of(state.identity.serial_number) if state.identity else ""
+    identity = _first_unit(state)
+    return _end_of(identity.serial_number) if identity else ""
+
+
+def _first_unit(state: BatteryState) -> Identity | None:
+    """Return who the BMS of the first pack in service is, also while that is silent: a GX knows the battery by it."""
+    in_service = (pack for pack in state.packs.values() if pack.condition is not PackCondition.OUT_OF_SERVICE)
+    return next((pack.identity for pack in in_service), state.identity)
 
 
 @lru_cache(maxsize=4)

@@ -43,7 +43,7 @@ class ActiveAlarm:
     @property
     def message(self) -> Message:
         """What is told of it; explanation and advice belong to its code."""
-        cause = None if self.cause is None else self.cause.message
+        cause = None if self.cause is None else self.cause.told
         return alarm_message(self.name, level=self.level_name, cause=cause)
 
 

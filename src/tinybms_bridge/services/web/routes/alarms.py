@@ -112,7 +112,7 @@ def _answer(alarm: ActiveAlarm, user: User, language: Language) -> AlarmAnswer:
         advice=told.advice(language),
         parameters=dict(told.parameters),
         acknowledged_by=None if alarm.acknowledged_by is None else user.shown(alarm.acknowledged_by),
-        cause=None if cause is None else cause.message.say(language),
+        cause=None if cause is None else cause.told.say(language),
         value=None if cause is None else cause.value,
         threshold=None if cause is None else cause.threshold,
         unit="" if cause is None else cause.unit,
