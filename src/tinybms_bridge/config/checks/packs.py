@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from tinybms_bridge.config.checks.finding import ConfigFinding
-from tinybms_bridge.config.models.packs import Pack
+from tinybms_bridge.config.models.packs import PackEntry
 from tinybms_bridge.words import Message, message
 
 __all__ = ["pack_findings", "port_of"]
@@ -13,7 +13,7 @@ __all__ = ["pack_findings", "port_of"]
 _AUTO = "auto"
 
 
-def pack_findings(packs: Mapping[str, Pack]) -> Iterator[ConfigFinding]:
+def pack_findings(packs: Mapping[str, PackEntry]) -> Iterator[ConfigFinding]:
     """Yield what does not fit between packs; looks at the ports that exist. Blocks."""
     yield from _in_service(packs)
     names = {name: name.lower() for name in packs}
@@ -42,7 +42,7 @@ def port_of(device: str) -> Hashable:
     return found.st_rdev if stat.S_ISCHR(found.st_mode) else path
 
 
-def _in_service(packs: Mapping[str, Pack]) -> Iterator[ConfigFinding]:
+def _in_service(packs: Mapping[str, PackEntry]) -> Iterator[ConfigFinding]:
     if packs and not any(pack.enabled for pack in packs.values()):
         told = message("config.only_pack" if len(packs) == 1 else "config.no_pack_in_service")
         yield ConfigFinding((f"packs.{list(packs)[-1]}.enabled",), (told,))
