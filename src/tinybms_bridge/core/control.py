@@ -14,7 +14,9 @@ from typing import Protocol
 from tinybms_bridge import __version__
 from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
+from tinybms_bridge.config.models.hardware import BAUD_RATE
 from tinybms_bridge.core.bridge import Bridge
+from tinybms_bridge.core.candidates import known_ports
 from tinybms_bridge.hal.clock import until_tick_s
 from tinybms_bridge.hal.devices import FoundDevices, find_devices
 from tinybms_bridge.hal.logs import LogLine
@@ -33,6 +35,8 @@ from tinybms_bridge.link.state import (
     ServicesState,
     TraceLine,
 )
+from tinybms_bridge.tinybms.candidates import find_candidates
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.settings.actions import ActionResult
 from tinybms_bridge.tinybms.settings.backup import restore_plan
@@ -100,6 +104,7 @@ class Control:
         self._said_battery = BatteryState()
         self._shown_frame = 0
         self._line_number = 0
+        self._asking = asyncio.Lock()
         self._lines: deque[LogWritten] = deque(maxlen=_KEPT_LINES)
         self._handle()
         server.before_greeting = self._say_all
@@ -217,6 +222,7 @@ class Control:
         handle(commands.ReadTrace, self._trace)
         handle(commands.ReadLog, self._log)
         handle(commands.ListDevices, self._devices)
+        handle(commands.ListCandidates, self._candidates, ends_with_client=True)
         handle(commands.Note, self._note)
         handle(commands.ReportServices, self._report)
         handle(commands.ResetStatistics, self._reset)
@@ -285,6 +291,12 @@ class Control:
 
     async def _devices(self, _command: commands.ListDevices, _caller: Caller) -> FoundDevices:
         return await self._bridge.machine.run_blocking(find_devices)
+
+    async def _candidates(self, _command: commands.ListCandidates, _caller: Caller) -> tuple[Candidate, ...]:
+        bridge = self._bridge
+        async with self._asking:  # two at a time would find each other's ports in use
+            known = known_ports(bridge.config, bridge.tree(), self._clock.monotonic())
+            return await find_candidates(known, BAUD_RATE, self._clock, run_blocking=bridge.machine.run_blocking)
 
     async def _note(self, command: commands.Note, caller: Caller) -> None:
         noted = Noted(command.severity, command.message, command.by, command.pack)

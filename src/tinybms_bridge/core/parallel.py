@@ -248,10 +248,10 @@ class ParallelBattery(Decider):
         conditions: list[tuple[AlarmLevel, AlarmCause]] = []
         hold_s = self.settings.limits.freshness.hold_s
         for name, condition in outcome.conditions.items():
-            silent_s = now_s - self._memory.missing_since_s.get(name, now_s)
-            cause = self._cause(name, condition, silent_s)
+            missing_s = now_s - self._memory.missing_since_s.get(name, now_s)
+            cause = self._cause(name, condition, self.units[name].memory.freshness.age_s(now_s) or missing_s)
             if cause is not None:
-                severe = condition is PackCondition.ODD or (condition is PackCondition.SILENT and silent_s > hold_s)
+                severe = condition is PackCondition.ODD or (condition is PackCondition.SILENT and missing_s > hold_s)
                 conditions.append((AlarmLevel.ALARM if severe else AlarmLevel.WARNING, cause))
         seen = {name: self.units[name].alarms for name in outcome.members if name in outcome.conditions}
         if outcome.freshness is not Freshness.STARTING:

@@ -74,6 +74,8 @@ class EventCode(StrEnum):
     RESTARTED_AFTER_KILL = "restart.killed"
     PATH_HANGS = "path.hangs"
     PATH_GOES_ON = "path.goes_on"
+    PACE_SLOWER = "pace.slower"
+    PACE_CONFIGURED = "pace.configured"
     WEB_SETTINGS = "web.settings"
     CHARGE_INHIBITED = "inhibit.charge"
     CHARGE_RELEASED = "inhibit.charge.released"

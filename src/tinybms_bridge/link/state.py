@@ -78,6 +78,8 @@ class UartState:
     latency_max_ms: float = 0.0
     latency_avg_ms: float = 0.0
     poll_interval_ms: float = 0.0
+    slowed: Message | None = None
+    """Why the BMS is read more seldom than configured; null while it is not."""
 
     def why(self) -> Message | None:
         """Return why not, by code; in words alone where a core of an earlier version tells no code."""

@@ -33,6 +33,7 @@ from tinybms_bridge.tinybms.live import (
     decode_ratings,
     least_current_a,
 )
+from tinybms_bridge.tinybms.pace import Pace
 from tinybms_bridge.tinybms.ratings import ratings_problems
 from tinybms_bridge.tinybms.slow_reads import ONCE, SlowReads
 from tinybms_bridge.words import Message, message
@@ -114,6 +115,7 @@ class Poller:
         self._client = client
         self._clock = clock
         self._settings = settings
+        self._pace = Pace()
         self._on_snapshot = on_snapshot
         self._on_link = on_link
         self._sequence = 0
@@ -142,9 +144,26 @@ class Poller:
 
     @settings.setter
     def settings(self, settings: PollSettings) -> None:
-        self._settings = settings
-        self.interval.settings = settings.adaptive
+        before, self._settings = self._settings, settings
+        self._bind_interval(anew=settings.adaptive.base_ms != before.adaptive.base_ms)
         self._ratings_read.interval_s = settings.ratings_interval_s
+
+    @property
+    def pace(self) -> Pace:
+        """How often it may poll, and when, beside others."""
+        return self._pace
+
+    @pace.setter
+    def pace(self, pace: Pace) -> None:
+        self._pace = pace
+        self._bind_interval(anew=False)
+
+    def _bind_interval(self, *, anew: bool) -> None:
+        bound = self._pace.bound(self._settings.adaptive)
+        if anew:
+            self.interval = AdaptiveInterval(bound)
+        else:
+            self.interval.settings = bound
 
     def read_again(self) -> None:
         """Poll again as soon as a reading can differ, once: the last one has to be confirmed."""
@@ -241,7 +260,7 @@ class Poller:
         return True
 
     def _next_due_s(self, due_s: float) -> float:
-        next_s = due_s + self.interval.interval_ms / 1000.0
+        next_s = self._pace.next_s(due_s, self.interval.interval_ms / 1000.0)
         if self._again:
             self._again = False
             next_s = min(next_s, self._sampled_s + _AGAIN_S)

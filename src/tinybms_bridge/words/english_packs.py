@@ -49,5 +49,8 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "pack.serial_double": "The serial number of pack {pack} is that of another one: its counters belong to its name",
         "pack.out_of_service": "Pack {pack} was taken out of service",
         "pack.in_service": "Pack {pack} was put back into service",
+        "pace.slower": "{packs} BMS {packs:is|are} read every {interval_ms:.0f} ms in place of {configured_ms:.0f} ms: otherwise the core takes {share_percent:.0f} % of a processor",
+        "pace.slower.explanation": "The limits follow the battery a little later, by less than a second. As soon as the processor has time for it the BMS are read as often as configured.",
+        "pace.configured": "The BMS are read every {interval_ms:.0f} ms again, as configured",
     }
 )

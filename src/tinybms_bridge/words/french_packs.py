@@ -49,5 +49,8 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "pack.serial_double": "Le numéro de série du pack {pack} est celui d'un autre : ses compteurs vont avec son nom",
         "pack.out_of_service": "Le pack {pack} a été mis hors service",
         "pack.in_service": "Le pack {pack} a été remis en service",
+        "pace.slower": "{packs} BMS {packs:est lu|sont lus} toutes les {interval_ms:.0f} ms au lieu de {configured_ms:.0f} ms : sinon le cœur prend {share_percent:.0f} % d'un processeur",
+        "pace.slower.explanation": "Les limites suivent la batterie un peu plus tard, de moins d'une seconde. Dès que le processeur en a le temps, les BMS sont lus aussi souvent que configuré.",
+        "pace.configured": "Les BMS sont de nouveau lus toutes les {interval_ms:.0f} ms, comme configuré",
     }
 )

@@ -227,9 +227,9 @@ def step_battery(
     view = Observed(elapsed_s, freshness, new_sample, battery.readings, whole, battery.soc, rest, chemistry)
     context = context_of(view, whole, ratings, limits_settings, battery, chemistry, feed_in)
     currents_a = {name: each.snapshot.pack.current_a for name, each in seen.items()}
-    shares = next_shares(
-        memory.shares, currents_a, least_total_a(ratings.capacity_ah, ratings.least_current_a), elapsed_s
-    )
+    allowed_a = battery.rates.ccl_a if whole.pack.current_a > 0.0 else battery.rates.dcl_a
+    least_a = least_total_a(ratings.capacity_ah, ratings.least_current_a, allowed_a)
+    shares = next_shares(memory.shares, currents_a, least_a, elapsed_s)
     memory = replace(memory, clock=clock, apart=apart, shares=shares, sequence=memory.sequence + 1)
     if freshness.state is STARTING or not context.decidable or (freshness.state is HOLD and battery.last_fresh is None):
         battery = replace(battery, freshness=freshness, last_step_s=now_s, rest=rest)

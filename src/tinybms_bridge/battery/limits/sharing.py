@@ -25,9 +25,10 @@ _ATTACK_S, _DECAY_S = 1.0, 120.0
 """A share that grows counts within seconds, since a pack that gets too much is to be relieved within three; one that
 falls is forgotten slowly: near full and near empty packs take turns."""
 
-_SHARE_C_RATE, _LEAST_READ = 0.03, 2.0
-"""A share is measured from this current of the whole battery on, and from this multiple of what the sensors of all
-packs do not read: below, offsets of the sensors would be what is measured."""
+_SHARE_C_RATE, _SHARE_OF_LIMIT, _LEAST_READ = 0.15, 0.25, 2.0
+"""A share is measured from the smaller of these on: this current by the capacity, or this part of what is allowed now.
+Below, it is the currents that make packs equal, of which a pack has any share, and none of it once much flows. Never
+below this multiple of what the sensors of all packs do not read."""
 
 
 @quick
@@ -78,9 +79,15 @@ class SharedLimit:
 _NOTHING = SharedLimit(0.0)
 
 
-def least_total_a(capacity_ah: float, least_current_a: float) -> float:
-    """Return the current of the battery from which shares are measured; both arguments are sums over the packs."""
-    return max(_SHARE_C_RATE * capacity_ah, _LEAST_READ * least_current_a)
+def least_total_a(capacity_ah: float, least_current_a: float, limit_a: float | None) -> float:
+    """Return the current of the battery from which shares are measured.
+
+    Capacity and least current are sums over the packs; ``limit_a`` is what is allowed now, None for nothing known.
+    """
+    least_a = _SHARE_C_RATE * capacity_ah
+    if limit_a is not None:
+        least_a = min(least_a, _SHARE_OF_LIMIT * limit_a)
+    return max(least_a, _LEAST_READ * least_current_a)
 
 
 def next_shares(

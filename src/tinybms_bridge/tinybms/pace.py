@@ -1,0 +1,56 @@
+"""When a pack is read, where there are several: at moments that some of them share, and no oftener than is borne.
+
+To wake up costs a processor more than the reply that it wakes up for (docs/performance.md), so packs share a few
+moments in each interval; all at one moment would hold up whoever has to be on time for as long as all replies take.
+"""
+
+from dataclasses import dataclass, replace
+
+from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
+
+__all__ = ["MOMENTS", "Pace", "phase_of"]
+
+MOMENTS = 4
+"""Moments in each interval at which packs are read: with 16 packs, four replies in one turn of the event loop."""
+
+_SOONER = 0.15
+"""Most that one poll is moved to come to its moment, of the interval: at 100 ms the BMS has new data after 85 ms."""
+
+_EXACT_S = 0.002
+"""Timers of an event loop keep to whole milliseconds."""
+
+
+def phase_of(index: int, packs: int) -> float | None:
+    """Return the moment of a pack in each interval, 0 to 1, by its place among the packs; None for the only one."""
+    return None if packs < 2 else index % MOMENTS / MOMENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How one pack is read."""
+
+    least_ms: float = 0.0
+    """Shortest interval that the machine bears; 0: as configured."""
+    phase: float | None = None
+    """Its moment in each interval, 0 to 1; None: whenever its last poll was."""
+
+    def bound(self, settings: AdaptiveSettings) -> AdaptiveSettings:
+        """Return the settings of an interval that is no shorter than is borne."""
+        least_ms = self.least_ms
+        if least_ms <= settings.min_ms:
+            return settings
+        base_ms, max_ms = max(least_ms, settings.base_ms), max(least_ms, settings.max_ms)
+        return replace(settings, base_ms=base_ms, min_ms=least_ms, max_ms=max_ms)
+
+    def next_s(self, due_s: float, interval_s: float) -> float:
+        """Return when the poll after one that was due at ``due_s`` is due: an interval later, or a little sooner.
+
+        Sooner only, so that no pack is ever read less often than its interval says.
+        """
+        next_s = due_s + interval_s
+        if self.phase is None:
+            return next_s
+        late_s = (next_s - self.phase * interval_s) % interval_s
+        if interval_s - late_s < _EXACT_S:
+            return next_s + interval_s - late_s
+        return next_s - min(late_s, _SOONER * interval_s)
