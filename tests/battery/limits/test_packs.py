@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Inhibited, Limits, LimitSettings, Memory, Quantity, step
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode
-from tinybms_bridge.battery.limits.packs import Outcome, PacksMemory, PacksSettings, step_packs
+from tinybms_bridge.battery.limits.packs import Decision, PacksMemory, PacksSettings, step_packs
 from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Ratings, Snapshot, Switches, Temperatures
 from tinybms_bridge.battery.state import PackCondition
 
@@ -41,7 +41,7 @@ class Battery:
     step_s: float = 0.5
     now_s: float = 100.0
     memory: PacksMemory = field(default_factory=PacksMemory)
-    outcome: Outcome | None = None
+    outcome: Decision | None = None
     values: dict[str, dict[str, object]] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
     enabled: Collection[str] | None = None

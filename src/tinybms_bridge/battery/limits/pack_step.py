@@ -2,6 +2,8 @@
 
 It is the part of the engine that belongs to a unit: readings, freshness, count, cell protection, derating, state of its
 BMS. Charge state, wishes, rates and clamp belong to the battery (``packs``).
+
+The reasons of its numbers: charge-control.md#several-packs.
 """
 
 import dataclasses

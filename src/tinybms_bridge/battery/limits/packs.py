@@ -69,7 +69,7 @@ from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackCondition
 
-__all__ = ["Outcome", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
+__all__ = ["Decision", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
 
 _START_WAIT_S = 5.0
 """The other packs are waited for so long after the first one is there: a GX misses its BMS after a few seconds more."""
@@ -109,7 +109,7 @@ class PacksMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Decision:
     """What was decided of a battery of several packs, and what part each of them has."""
 
     limits: Limits | None
@@ -145,7 +145,7 @@ def step_packs(
     *,
     enabled: Collection[str],
     doubled: Collection[str] = (),
-) -> tuple[Outcome, PacksMemory]:
+) -> tuple[Decision, PacksMemory]:
     """Decide at ``now_s`` from new samples by pack; a pack without a new one may be left out.
 
     ``enabled``: the packs that belong to the battery, in their order. ``doubled``: those of them that are another one,
@@ -172,7 +172,7 @@ def step_battery(
     *,
     enabled: Collection[str],
     doubled: Collection[str] = (),
-) -> tuple[Outcome, PacksMemory]:
+) -> tuple[Decision, PacksMemory]:
     """Decide at ``now_s`` from what was seen of the packs last."""
     limits_settings, battery = settings.limits, memory.battery
     elapsed_s = elapsed_since(battery.last_step_s, now_s)
@@ -235,7 +235,7 @@ def step_battery(
     memory = replace(memory, clock=clock, apart=apart, shares=shares, sequence=memory.sequence + 1)
     if freshness.state is STARTING or not context.decidable or (freshness.state is HOLD and battery.last_fresh is None):
         battery = replace(battery, freshness=freshness, last_step_s=now_s, rest=rest)
-        outcome = Outcome(None, freshness.state, shown, whole, tuple(seen), conditions)
+        outcome = Decision(None, freshness.state, shown, whole, tuple(seen), conditions)
         return outcome, replace(memory, battery=battery)
     moved = (battery.policy, battery.states, battery.balancing, battery.rebulk)
     if is_fresh:
@@ -281,7 +281,7 @@ def step_battery(
         chemistry=chemistry,
     )
     voltages_v = [each.snapshot.pack.voltage_v for each in seen.values()]
-    outcome = Outcome(
+    outcome = Decision(
         limits,
         freshness.state,
         shown,
@@ -363,13 +363,13 @@ def _unseen(
     freshness: FreshnessMemory,
     conditions: Mapping[str, PackCondition],
     now_s: float,
-) -> tuple[Outcome, PacksMemory]:
+) -> tuple[Decision, PacksMemory]:
     """Decide while no pack is seen: as with one pack, from what was known last."""
     known = {name: pack.bounds for name, pack in packs.items() if pack.bounds is not None}
     battery = memory.battery
     if not known or battery.last_fresh is None or freshness.state is STARTING:
         after = replace(battery, freshness=freshness, last_step_s=now_s, rest=None)
-        return Outcome(None, freshness.state, None, None, (), conditions), replace(memory, battery=after)
+        return Decision(None, freshness.state, None, None, (), conditions), replace(memory, battery=after)
     ratings = combine_ratings(*[each.context.ratings for each in known.values()])
     whole, shown = _combined(known, {}, packs, ratings, memory.sequence, memory.clock.lifetime_s)
     elapsed_s = elapsed_since(battery.last_step_s, now_s)
@@ -409,7 +409,7 @@ def _unseen(
         enforcement=enforcement,
         rates=remember(rates, draft, context) if limits.may_send else replace(battery.rates, running=False),
     )
-    outcome = Outcome(limits, freshness.state, shown, whole, tuple(known), conditions)
+    outcome = Decision(limits, freshness.state, shown, whole, tuple(known), conditions)
     return outcome, replace(memory, battery=after)
 
 

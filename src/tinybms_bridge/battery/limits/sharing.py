@@ -77,6 +77,7 @@ class SharedLimit:
 
 
 _NOTHING = SharedLimit(0.0)
+"""Nobody gives anything."""
 
 
 def least_total_a(capacity_ah: float, least_current_a: float, limit_a: float | None) -> float:
