@@ -393,7 +393,7 @@ def test_a_pack_that_is_taken_out_of_service_leaves_everything() -> None:
     assert "b" not in battery.outcome.conditions  # type: ignore[union-attr]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -406,7 +406,7 @@ def test_a_pack_that_is_taken_out_of_service_leaves_everything() -> None:
 )
 def test_whatever_happens_the_limits_are_those_of_a_battery(story: list[tuple[str, str, float]]) -> None:
     """CVL is never 0, nothing is negative or no number, charging needs somebody who bears it, the lights stay on."""
-    battery = Battery()
+    battery = Battery(step_s=1.0)
     battery.ran(20.0)
     changes: dict[str, dict[str, object]] = {
         "hot": {"temperature_c": 58.0},
