@@ -56,6 +56,7 @@ from tinybms_bridge.link.state import (
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.ports import Examination, Hearing, MetricsSource, Moment, WatchedService
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
 
@@ -389,6 +390,10 @@ class RemoteCore:
     async def devices(self) -> FoundDevices:
         """Return the serial ports and CAN interfaces of the machine. Raises LinkError."""
         return await self._link.call(commands.ListDevices())
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """Return the serial ports with what answers there, asked now. Raises LinkError."""
+        return await self._link.call(commands.ListCandidates())
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""

@@ -74,7 +74,7 @@ def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, no
 
 def _off_v(ordered: list[float], own_v: float) -> float:
     """Return how far a pack is from the middle of all; of two from the other one."""
-    if len(ordered) == 2:  # noqa: PLR2004
+    if len(ordered) == 2:
         return ordered[1] - ordered[0]
     half = len(ordered) // 2
     middle_v = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2.0
