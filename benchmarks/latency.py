@@ -16,6 +16,7 @@ from benchmarks.parts import Row, print_table
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.config.loader import interpret
+from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.hal.can import CanFrame, CanPort
 from tinybms_bridge.hal.clock import SystemClock
@@ -80,6 +81,7 @@ class Rig:
         machine = Machine(self.clock, self._open_serial, self._open_can, MemoryStorage())
         self.bridge = Bridge(config, machine, SavedUnits())
         self.watch = Watch()
+        assert isinstance(self.bridge.battery, Battery)
         accept = self.bridge.battery.accept
 
         def noted(snapshot: Snapshot, now_s: float) -> bool:

@@ -14,6 +14,7 @@ from benchmarks.parts import Row, cpu_s, print_table, rss_mb, simulator
 from tinybms_bridge.battery.saved_units import SavedUnits
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.hal.can import CanFrame, CanPort, CanSettings, open_can
 from tinybms_bridge.hal.clock import SystemClock
@@ -78,6 +79,7 @@ async def uart_to_can(device: str, bursts: int = 60) -> list[Row]:
                 enough.set()
 
     can_bus.open().subscribe(on_frame)
+    assert isinstance(bridge.battery, Battery)
     accept = bridge.battery.accept
 
     def accept_and_send(snapshot: Snapshot, now_s: float) -> bool:

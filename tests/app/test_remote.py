@@ -174,7 +174,8 @@ async def test_battery_is_that_of_the_core(join: Join) -> None:
     assert core.uart().up
     assert core.can().up
     assert core.watchdog().feed_count > 0
-    assert core.device_statistics() == bridge.pack.log.statistics
+    (details,) = core.packs().values()
+    assert details.statistics == bridge.pack.log.statistics
     assert list(core.conflicts()) == list(bridge.advisor.conflicts)
     assert list(core.advice()) == list(bridge.advisor.advice)
     names = [part.name for part in core.parts()]
@@ -330,7 +331,7 @@ async def test_changes_are_published_for_history_and_live_data(join: Join) -> No
 
 
 def test_each_of_several_packs_is_published() -> None:
-    """With one pack its sample is that of the battery; with several, each new one of a pack is told beside it."""
+    """With one pack its sample is that of the battery; of several, all together are, and each new one stands beside."""
 
     def snapshot(number: int) -> Snapshot:
         return Snapshot(number, float(number), PackValues(6.6, 1.0, 50.0), Cells((3.3, 3.3)))
@@ -339,9 +340,11 @@ def test_each_of_several_packs_is_published() -> None:
     assert _battery_changes(BatteryState(), one) == [SnapshotAccepted(snapshot(1), "a")]
     two = BatteryState(packs={"a": PackState(snapshot(1)), "b": PackState(snapshot(2))})
     assert _battery_changes(one, two) == [PackSnapshotAccepted(snapshot(2), "b")]
-    both = BatteryState(packs={"a": PackState(snapshot(3)), "b": PackState(snapshot(4))})
+    both = BatteryState(
+        packs={"a": PackState(snapshot(3)), "b": PackState(snapshot(4))}, combined=snapshot(4), members=("a", "b")
+    )
     assert _battery_changes(two, both) == [
-        SnapshotAccepted(snapshot(3), ""),
+        SnapshotAccepted(snapshot(4), ""),
         PackSnapshotAccepted(snapshot(3), "a"),
         PackSnapshotAccepted(snapshot(4), "b"),
     ]
@@ -629,7 +632,7 @@ async def test_parts_of_either_process_are_started_again(join: Join) -> None:
 async def test_settings_of_the_bms_are_those_behind_the_core(join: Join) -> None:
     """Read, planned, written, restored and acted upon, with the errors that the core raises."""
     side: Side = await join()
-    device = side.core.device_settings
+    device = side.core.device()
     await side.until(lambda: side.core.uart().up)
     read = await side.result(device.read())
     plan = await side.result(device.plan({"charger_startup_delay_s": 33}))

@@ -17,6 +17,7 @@ from tinybms_bridge.battery.snapshot import BmsStatus, Cells, PackValues, Rating
 from tinybms_bridge.cli.live import LastLines, LiveView
 from tinybms_bridge.cli.live_pages import PAGES
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.blocking import in_place
@@ -103,6 +104,7 @@ class Scene:
             now_s = self.clock.monotonic()
             image = self.number.to_bytes(8)  # a BMS that lives: something moves with each sample
             sample = replace(SAMPLE, sequence=self.number, taken_at_s=now_s, image=image, **changes)
+            assert isinstance(self.bridge.battery, Battery)
             assert self.bridge.battery.accept(sample, now_s)
             self.view.look()
         self.bridge.pack.poller.link = LinkState(up=True)
@@ -402,7 +404,8 @@ async def alarmed(scene: Scene) -> None:
     """Every alarm and every notice there is."""
     await scene.feed(40, cells=16, temperatures=Temperatures(internal_c=62.0))
     levels = {name: AlarmLevel.ALARM if number % 3 else AlarmLevel.WARNING for number, name in enumerate(AlarmName)}
-    scene.bridge.battery.unit.alarm_memory = replace(scene.bridge.battery.unit.alarm_memory, alarms=Alarms(levels))
+    unit = scene.bridge.battery.units["main"]
+    unit.alarm_memory = replace(unit.alarm_memory, alarms=Alarms(levels))
     scene.bridge.battery._notices = NoticeMemory(Notices(dict.fromkeys(NoticeName, AlarmLevel.WARNING)))
 
 

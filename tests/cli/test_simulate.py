@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -313,3 +313,60 @@ def test_the_module_is_light() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
+
+
+def test_several_packs_are_a_folder_of_ports(tmp_path: Path, running: list[Running]) -> None:
+    """A port each, with a serial number each; a pack that is pulled and put back has its port under the same name."""
+    folder = tmp_path / "packs"
+    simulator = Running("--packs", "2", "--link", str(folder), "--profile", "idle", "--quiet")
+    running.append(simulator)
+    assert simulator.process.stdout is not None
+    paths = [simulator.path, simulator.process.stdout.readline().rstrip("\n")]
+    assert paths == [f"a  {folder}/a", f"b  {folder}/b"]
+
+    serials = []
+    for name in "ab":
+        reply = _ask(str(folder / name), ReadModbus(504, 6))
+        assert isinstance(reply, RegistersReply)
+        serials.append(reply.values)
+    assert serials[0] != serials[1]
+
+    (folder / "control").write_text("pull b\n")
+    _until(lambda: not (folder / "b").is_symlink())
+    (folder / "control").write_text("plug b\n")
+    _until((folder / "b").exists)
+    assert _ask(str(folder / "b"), ReadModbus(504, 6)).values == serials[1]  # type: ignore[union-attr]
+
+    code, out, err = simulator.end()
+    assert (code, out, err) == (0, "", "")
+    assert list(folder.iterdir()) == []
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    end_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < end_s
+        time.sleep(0.02)
+
+
+def test_packs_make_their_own_battery() -> None:
+    """A scenario, or a capture, is one pack."""
+    for other in (["--scenario", "cold-morning"], ["--dump", "real"]):
+        result = CliRunner().invoke(simulate_command, ["--packs", "2", *other])
+
+        assert result.exit_code == 2
+        assert "--packs makes packs of its own" in result.output
+
+
+def test_a_place_that_is_taken_is_told(tmp_path: Path) -> None:
+    """The folder of the ports is a file, or a file stands where a port should be."""
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    (tmp_path / "a").write_text("mine")
+    for link in (taken, tmp_path):
+        result = CliRunner().invoke(simulate_command, ["--packs", "2", "--link", str(link)])
+
+        assert result.exit_code == 1
+        assert "Traceback" not in result.output
+    assert not (tmp_path / "control").exists()

@@ -65,6 +65,34 @@ def test_a_change_knows_what_it_touches(paths: tuple[str, ...], expected: bool) 
     assert change({"hardware": {"can": {"bitrate": 250_000}}}).touches(*paths) is expected
 
 
+PACKS = {name: {"uart": {"device": f"/dev/{name}"}} for name in ("a", "b", "c")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "paths"),
+    [
+        ({}, PACKS, ["packs.a", "packs.b", "packs.c"]),
+        (PACKS, {}, ["packs.a", "packs.b", "packs.c"]),
+        (
+            PACKS,
+            {**PACKS, "b": {"uart": {"device": "/dev/x"}, "enabled": False}},
+            ["packs.b.uart.device", "packs.b.enabled"],
+        ),
+        (PACKS, {"a": PACKS["a"], "c": PACKS["c"], "d": PACKS["b"]}, ["packs.b", "packs.d"]),
+        (PACKS, {"c": PACKS["c"], "a": PACKS["a"], "b": PACKS["b"]}, ["packs"]),
+        (PACKS, {"d": {"uart": {"device": "/dev/d"}}, **PACKS}, ["packs.d"]),
+    ],
+)
+def test_packs_that_come_go_change_or_move_are_named(old: Any, new: Any, paths: list[str]) -> None:
+    """Only what changed: a pack that stays as it is must not have its line opened again."""
+    before, after = configured({"packs": old}), configured({"packs": new})
+    found = tuple(changed_paths(before, after))
+
+    assert found == tuple(paths)
+    assert ConfigChange(before, after, found).touches("packs")
+    assert not ConfigChange(before, after, found).touches("hardware")
+
+
 @pytest.mark.parametrize(
     ("document", "patch", "expected"),
     [

@@ -4,8 +4,8 @@ from typing import Annotated
 import pytest
 
 from tinybms_bridge.config.configuration import Configuration
-from tinybms_bridge.config.keys import Key, keys_of
-from tinybms_bridge.config.models import Cvl, Section
+from tinybms_bridge.config.keys import Key, every_key, keys_of
+from tinybms_bridge.config.models import Cvl, PackEntry, Section
 from tinybms_bridge.config.models.base import Secret, text
 
 
@@ -69,6 +69,35 @@ def test_sections_are_told_from_values() -> None:
     assert keys_of(Configuration)["cvl"].section is Cvl
     assert keys_of(Sample)["options"].section is None
     assert keys_of(Sample)["free"].section is None
+
+
+def test_entries_of_a_map_are_keys_by_any_name_that_is_allowed() -> None:
+    """Whoever walks a document goes through the names that people give as through those of the models."""
+    packs = keys_of(Configuration)["packs"]
+
+    assert packs.section is None
+    assert packs.entries is not None
+    assert packs.below is packs.entries
+    entry = packs.entries.get("any")
+    assert entry is not None
+    assert (entry.section, entry.default, entry.nullable) == (PackEntry, PackEntry(), False)
+    assert packs.entries.get("a b") is None
+    assert field_at("packs").expectation.text == "must be an object of at most 16 packs by name"
+
+
+def test_every_key_is_walked_once() -> None:
+    """With sections and maps before what is in them, and one entry for all of a map."""
+    walked = [path for path, _ in every_key(Configuration)]
+
+    assert len(walked) == len(set(walked))
+    assert walked[walked.index("packs") :][:5] == [
+        "packs",
+        "packs.*",
+        "packs.*.uart",
+        "packs.*.uart.device",
+        "packs.*.uart.timeout_ms",
+    ]
+    assert walked.index("hardware") < walked.index("hardware.uart") < walked.index("hardware.uart.device")
 
 
 def test_secrets_are_recognised() -> None:

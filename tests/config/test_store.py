@@ -869,3 +869,124 @@ def test_a_dry_run_judges_and_leaves_everything(method: str) -> None:
     assert (storage.data, store.configuration.cvl.float_soc_threshold, heard) == (GOOD, 96.0, [])
     with pytest.raises(ConfigError):
         getattr(store, method)({"cvl": {"float_soc_threshold": 400}}, dry_run=True)
+
+
+FOUR: dict[str, Any] = {
+    "packs": {name: {"uart": {"device": f"/dev/{name}"}} for name in "abcd"},
+    "cvl": {"float_soc_threshold": 96},
+}
+"""A file with several packs."""
+
+
+def store_of(document: dict[str, Any]) -> tuple[ConfigStore, BrokenStorage]:
+    """Return a store that has loaded a document, and its storage."""
+    return loaded_store(json.dumps(document).encode())
+
+
+def test_one_pack_is_changed_by_its_name() -> None:
+    """The button *out of service* of one pack says nothing of the others, nor of the rest of its own entry."""
+    store, storage = store_of(FOUR)
+
+    change = store.update({"packs": {"b": {"enabled": False}}})
+
+    assert change.changed_paths == ("packs.b.enabled",)
+    assert saved(storage) == {**FOUR, "packs": {**FOUR["packs"], "b": {"uart": {"device": "/dev/b"}, "enabled": False}}}
+    assert list(store.configuration.packs) == ["a", "b", "c", "d"]
+    assert store.update({"packs": {"b": {"enabled": None}}}).changed_paths == ("packs.b.enabled",)
+    assert saved(storage) == FOUR
+
+
+def test_a_pack_comes_and_goes_by_its_name() -> None:
+    """Null takes an entry away, as it does with a key; without any there is the one of the short form again."""
+    store, storage = store_of(FOUR)
+
+    assert store.update({"packs": {"a": None, "e": {"uart": {"device": "/dev/e"}}}}).changed_paths == (
+        "packs.a",
+        "packs.e",
+    )
+    assert list(saved(storage)["packs"]) == ["b", "c", "d", "e"]
+    assert len(store.update({"packs": None}).changed_paths) == 4
+    assert "packs" not in saved(storage)
+
+
+def test_a_mistyped_name_makes_no_pack() -> None:
+    """It is refused for want of a port, and nothing is saved."""
+    store, storage = store_of(FOUR)
+
+    with pytest.raises(ConfigError) as caught:
+        store.update({"packs": {"bb": {"enabled": False}}})
+
+    assert [problem.path for problem in caught.value.problems] == ["packs.bb.uart.device"]
+    assert saved(storage) == FOUR
+
+
+@pytest.mark.parametrize("document", [{}, {"packs": {"main": {"uart": {"device": "/dev/x"}}}}])
+def test_the_only_pack_is_not_taken_out_of_service(document: dict[str, Any]) -> None:
+    """Also while it has no entry of its own: the answer is that it is the only one."""
+    store, storage = store_of(document)
+
+    with pytest.raises(ConfigError, match="it is the only pack") as caught:
+        store.update({"packs": {"main": {"enabled": False}}})
+
+    assert [problem.path for problem in caught.value.problems] == ["packs.main.enabled"]
+    assert saved(storage) == document
+
+
+def test_the_last_but_one_pack_may_go() -> None:
+    """One with a name is left, which is no short form."""
+    store, storage = store_of({"packs": {name: FOUR["packs"][name] for name in "ab"}})
+
+    store.update({"packs": {"a": None}})
+
+    assert saved(storage) == {"packs": {"b": {"uart": {"device": "/dev/b"}}}}
+
+
+def test_a_partial_document_cuts_off_no_pack() -> None:
+    """As it leaves the port of the only one; one that names packs names all of them, with what is known of each."""
+    store, storage = store_of(
+        {**FOUR, "packs": {**FOUR["packs"], "a": {"uart": {"device": "/dev/a"}, "enabled": False}}}
+    )
+
+    store.replace({"victron": {"battery_name": "Boat"}})
+    assert list(store.configuration.packs) == ["a", "b", "c", "d"]
+
+    store.replace({"packs": {"a": {"uart": {"timeout_ms": 500}}, "d": {}}})
+    assert saved(storage)["packs"] == {
+        "a": {"uart": {"device": "/dev/a", "timeout_ms": 500}, "enabled": False},
+        "d": {"uart": {"device": "/dev/d"}},
+    }
+
+
+@pytest.mark.parametrize("method", ["update", "replace"])
+def test_packs_as_they_are_shown_add_nothing_to_the_file(method: str) -> None:
+    """A client that sends back what it read has set no defaults."""
+    store, storage = store_of(FOUR)
+    shown = public_values(store.configuration)
+
+    assert getattr(store, method)(shown).changed_paths == ()
+    assert saved(storage) == FOUR
+
+
+def test_the_order_of_packs_is_that_of_the_file() -> None:
+    """A patch leaves it; a file that has another one is followed."""
+    store, storage = store_of(FOUR)
+    store.update({"packs": {"d": {"enabled": False}, "a": {"enabled": False}}})
+    assert list(store.configuration.packs) == ["a", "b", "c", "d"]
+
+    storage.data = json.dumps({**FOUR, "packs": dict(reversed(FOUR["packs"].items()))}).encode()
+    change = store.reload_if_changed()
+
+    assert change is not None
+    assert change.touches("packs")
+    assert list(store.configuration.packs) == ["d", "c", "b", "a"]
+
+
+def test_a_file_with_mistakes_in_its_packs_leaves_those_in_force() -> None:
+    """Two at one port, by an edit of the file: a bridge that runs goes on with what it had."""
+    store, storage = store_of(FOUR)
+    storage.data = json.dumps({"packs": {name: {"uart": {"device": "/dev/same"}} for name in "ab"}}).encode()
+
+    assert store.reload_if_changed() is None
+    assert store.error is not None
+    assert [problem.path for problem in store.error.problems] == ["packs.b.uart.device"]
+    assert list(store.configuration.packs) == ["a", "b", "c", "d"]

@@ -23,6 +23,9 @@ def values_for(key: Key) -> st.SearchStrategy[Any]:
     """Make values of a key's type and range."""
     if key.section is not None:
         return sections(key.section)
+    if key.entries is not None:
+        names = st.from_regex(key.entries.name.pattern, fullmatch=True).filter(key.entries.name.accepts)
+        return st.dictionaries(names, sections(key.entries.section), max_size=3)
     low, high = key.range or (None, None)
     meaning = key.meaning
     if meaning.holds is not None and not key.nullable:
@@ -186,7 +189,12 @@ def documents(section: type[Section]) -> st.SearchStrategy[dict[str, Any]]:
     keys: dict[str, st.SearchStrategy[Any]] = {"unknown": JUNK}
     for name, key in keys_of(section).items():
         good = values_for(key).map(lambda value: value.value if isinstance(value, Secret) else value)
-        keys[name] = (documents(key.section) if key.section else good) | JUNK
+        if key.section is not None:
+            good = documents(key.section)
+        elif key.entries is not None:
+            names = st.sampled_from(["a", "A", "b", "a b", "_a", "[key]", "", "x" * 17, "candidates", "uart"])
+            good = st.dictionaries(names, documents(key.entries.section) | JUNK, max_size=18)
+        keys[name] = good | JUNK
     return st.fixed_dictionaries({}, optional=keys)
 
 

@@ -1090,8 +1090,9 @@ async def test_a_capacity_that_the_battery_has_shown_is_advised(rig: Rig, caplog
     bridge = await rig.started()
     assert 306 not in {each.register for each in bridge.advisor.advice}
     for measured_ah in (70.0, 71.0):
-        memory = bridge.battery.unit.memory
-        bridge.battery.unit.memory = replace(memory, evidence=replace(memory.evidence, capacity_ah=measured_ah))
+        unit = bridge.battery.units["main"]
+        memory = unit.memory
+        unit.memory = replace(memory, evidence=replace(memory.evidence, capacity_ah=measured_ah))
         await rig.wait(3.0)
         (advice,) = [each for each in bridge.advisor.advice if each.register == 306]
         assert (advice.present, advice.advised) == (100.0, measured_ah)

@@ -147,6 +147,8 @@ DRIVEN: list[tuple[str, object, dict[str, object]]] = [
     ("victron.thresholds.low_temp_charge_c", 2, {f"{ALARMS}.low_temp_charge_c": 2}),
     ("victron.thresholds.imbalance_warn_mv", 60, {f"{ALARMS}.imbalance_warn_mv": 60}),
     ("victron.thresholds.imbalance_alarm_mv", 180, {f"{ALARMS}.imbalance_alarm_mv": 180}),
+    ("battery.packs_missing", "stop", {"pipeline.stop_when_missing": True}),
+    ("battery.join_delta_v", 1.5, {"pipeline.join_delta_v": 1.5}),
     ("victron.manufacturer_name", "Acme", {"frames.manufacturer_name": "Acme"}),
     ("victron.battery_name", "House bank", {"frames.battery_name": "House bank"}),
     ("victron.family_name", "House", {"frames.family_name": "House"}),

@@ -17,9 +17,11 @@ from tinybms_bridge.app.restart import StartAgain
 from tinybms_bridge.app.state_files import StateFiles
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.config.checker import CheckRequest
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.overrides import Overrides
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.config.paths import state_directory
 from tinybms_bridge.core.bridge import Bridge, Machine
 from tinybms_bridge.core.configuration import Checked, check_file
@@ -43,7 +45,7 @@ from tinybms_bridge.hal.interpreter import Collector
 from tinybms_bridge.hal.log_output import LogOutput, open_console
 from tinybms_bridge.hal.logs import LineHandler, LogLine, logging_through, set_level, set_up_logging
 from tinybms_bridge.hal.real_time import become_real_time
-from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort, open_serial
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialOpener, SerialPort, open_serial
 from tinybms_bridge.hal.storage import FileStorage, MemoryStorage, SlotStorage, Storage
 from tinybms_bridge.hal.watchdog import find_watchdog
 from tinybms_bridge.link.events import EventCode, Noted
@@ -184,6 +186,7 @@ class _Process:
             run_blocking=machine.run_blocking,
         )
         self.control = Control(bridge, server, self.follower, self._end_for_new_start)
+        bridge.on_other_packs = self._end_for_new_start
         self._lines = LineHandler(self._take_line)
         self._console: LogOutput | None = None
         self._loop = asyncio.get_running_loop()
@@ -308,7 +311,8 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
 
     return Machine(
         clock=SystemClock(),
-        open_serial=ports.open_serial,
+        open_serial=ports.open_pack(MAIN_PACK),
+        open_pack=ports.open_pack,
         open_can=ports.open_can,
         read_can_device=read_can_device,
         storage=stored(STATE_FILE, 0o644, SlotStorage),
@@ -332,10 +336,15 @@ class _Ports:
         self._config = config
         self.files = StateFiles(state_directory(config.advanced.state_directory))
 
-    async def open_serial(self, on_data: OnData, on_lost: OnLost) -> SerialPort:
-        """Open the serial port."""
-        uart = self._config.hardware.uart
-        return await open_serial(uart.device, uart.baudrate, on_data, on_lost)
+    def open_pack(self, line: str) -> SerialOpener:
+        """Return what opens the serial port of a pack, as the configuration in force names it."""
+
+        async def opened(on_data: OnData, on_lost: OnLost) -> SerialPort:
+            ports = pack_ports(self._config)
+            port = ports.get(line) or next(iter(ports.values()))
+            return await open_serial(port.device, port.baudrate, on_data, on_lost)
+
+        return opened
 
     async def open_can(self) -> CanPort:
         """Open the CAN adapter."""

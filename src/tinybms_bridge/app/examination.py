@@ -6,10 +6,12 @@ As ``tinybms-bridge doctor`` beside a running bridge: the core asks the BMS and 
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.config.models.hardware import Can
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
@@ -41,11 +43,11 @@ class RunningDoctor:
 
     Args:
         core: The core as the services see it.
-        device: Its BMS.
+        device: Returns the BMS of a pack, by its name, of several; of the only one without.
 
     """
 
-    def __init__(self, core: Core, device: Device) -> None:
+    def __init__(self, core: Core, device: Callable[[str], Device]) -> None:
         self._core = core
         self._device = device
         self._running: asyncio.Task[Examination] | None = None
@@ -85,8 +87,7 @@ class RunningDoctor:
         yield ok("serial port", message("doctor.through_bridge", port=core.uart().device))
         for finding in judge_watchdog(core.watchdog(), core.uptime_s):
             yield finding
-        examination = BmsExamination(self._device, core.device_settings.read, store.in_force, core.clock, saved=saved)
-        async for finding in examination.findings():
+        async for finding in self._of_packs(saved):
             yield finding
         if folder is not None:
             for finding in await asyncio.to_thread(examine_machine, store.in_force.web_server, folder, bridges, _bind):
@@ -104,6 +105,18 @@ class RunningDoctor:
         heard.bitrate_bps = of_can.bitrate
         for finding in judge_bus(heard, bridges, store.in_force.victron.pgn_update_interval_ms / 1000.0):
             yield finding
+
+    async def _of_packs(self, saved: SavedUnits) -> AsyncIterator[Finding]:
+        """Yield what is found of each BMS, one after the other; of several with the name of its pack."""
+        core, packs = self._core, self._core.moment().battery.packs
+        names = [name for name, each in packs.items() if each.condition is not PackCondition.OUT_OF_SERVICE]
+        for name in names if len(packs) > 1 else [""]:
+            examination = BmsExamination(
+                self._device(name), core.device(name).read, core.store.in_force, core.clock, saved=saved
+            )
+            async for finding in examination.findings():
+                told = message("cause.of_pack", pack=name, cause=finding.message) if name else finding.message
+                yield replace(finding, message=told, own_advice=finding.own_advice or finding.message.advice_message)
 
 
 def interface_of(state: CanState, config: Can) -> list[Finding]:

@@ -5,13 +5,14 @@ import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from tinybms_bridge.app.background import Background
 from tinybms_bridge.app.examination import RunningDoctor
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.inhibits import Direction, Inhibit
-from tinybms_bridge.battery.state import BatteryState, PackState
+from tinybms_bridge.battery.state import BatteryState, PackCondition, PackState
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.config.values import values_of
@@ -50,11 +51,12 @@ from tinybms_bridge.link.state import (
     TraceLine,
     UartState,
     WatchdogState,
+    lines_together,
 )
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.ports import Examination, Hearing, MetricsSource, Moment, WatchedService
-from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
 
@@ -187,8 +189,8 @@ class CoreChanges:
 
 def _battery_changes(before: BatteryState, now: BatteryState) -> list[Event]:
     events: list[Event] = []
-    latest = now.main.latest
-    if latest is not None and latest != before.main.latest:
+    latest = now.latest
+    if latest is not None and latest != before.latest:
         events.append(SnapshotAccepted(latest, next(iter(now.packs)) if len(now.packs) == 1 else ""))
     if len(now.packs) > 1:
         events += _pack_changes(before.packs, now.packs)
@@ -217,7 +219,8 @@ def _line_changes(before: CoreState, now: CoreState) -> list[Event]:
     events: list[Event] = []
     for name, pack in now.packs.items():
         if pack.uart.up is not before.packs.get(name, _NOTHING).uart.up:
-            events.append(LinkChanged(pack.uart.up, pack.uart.reason, pack.uart.message))
+            of_several = name if len(now.packs) > 1 else ""
+            events.append(LinkChanged(pack.uart.up, pack.uart.reason, pack.uart.message, of_several))
     for name, output in now.outputs.items():
         if output.gx_state != before.outputs.get(name, CanState()).gx_state:
             events.append(GxChanged(GxState(output.gx_state.upper()), output.gx_silent_for_s))
@@ -265,7 +268,6 @@ class RemoteCore:
         self.logs = logs
         self.history = history
         self._loop = asyncio.get_running_loop()
-        self.device_settings = LinkedSettings(link)
         self.extras: dict[str, WatchedService] = {}
         """The services that may be wanted, by name; filled by who makes them."""
         self.metrics: MetricsSource | None = None
@@ -273,7 +275,7 @@ class RemoteCore:
         self._link = link
         self._mirror = mirror
         self._parts = parts
-        self._doctor = RunningDoctor(self, LinkedDevice(link))
+        self._doctor = RunningDoctor(self, partial(LinkedDevice, link))
         self._frames: deque[MonitoredFrame] = deque(maxlen=_REMEMBERED_FRAMES)
         self._records: deque[EventRecord] = deque(maxlen=_MOST_EVENTS)
         self._listed: tuple[EventRecord, ...] | None = None
@@ -320,28 +322,31 @@ class RemoteCore:
         found = self._mirror.state.outputs
         return found if self.hearing().connected else {name: _unheard(each) for name, each in found.items()}
 
-    def _pack(self) -> PackDetails:
-        return next(iter(self.packs().values()), _NOTHING)
+    def device(self, pack: str = "") -> LinkedSettings:
+        """Return the settings of the BMS of a pack."""
+        return LinkedSettings(self._link, pack)
 
     def conflicts(self) -> Sequence[ConfigProblem]:
-        """Return what in the configuration in force does not fit the battery."""
-        return self._pack().conflicts
+        """Return what in the configuration in force does not fit the battery; the same of several packs once."""
+        return list(dict.fromkeys(each for pack in self.packs().values() for each in pack.conflicts))
 
     def advice(self) -> Sequence[Advice]:
-        """Return what an expert would change in the settings of the BMS."""
-        return self._pack().advice
+        """Return what an expert would change in the settings of every BMS."""
+        return [each for pack in self.packs().values() for each in pack.advice]
 
     def uart(self) -> UartState:
-        """Return how the line to the BMS is."""
-        return self._pack().uart
+        """Return how the line to the BMS is; of several packs the sums, up while each in service answers."""
+        packs = self.moment().battery.packs
+        lines = {
+            name: each.uart
+            for name, each in self.packs().items()
+            if name not in packs or packs[name].condition is not PackCondition.OUT_OF_SERVICE
+        }
+        return lines_together(lines)
 
     def can(self) -> CanState:
         """Return how the CAN output is."""
         return self.outputs().get("can", CanState())
-
-    def device_statistics(self) -> DeviceStatistics | None:
-        """Return what the BMS has counted, as last read."""
-        return self._pack().statistics
 
     def watchdog(self) -> WatchdogState:
         """Return how the watchdog is fed."""
@@ -374,9 +379,9 @@ class RemoteCore:
             after = 0
         return [frame for frame in self._frames if frame.number > after]
 
-    async def trace(self) -> Sequence[TraceLine]:
-        """Return the last traffic with the BMS, oldest first. Raises LinkError."""
-        return await self._link.call(commands.ReadTrace())
+    async def trace(self, pack: str = "") -> Sequence[TraceLine]:
+        """Return the last traffic with the BMS of a pack, oldest first. Raises LinkError."""
+        return await self._link.call(commands.ReadTrace(pack))
 
     async def examine(self) -> Examination:
         """Return what the doctor finds now, or found a moment ago."""
@@ -385,6 +390,10 @@ class RemoteCore:
     async def devices(self) -> FoundDevices:
         """Return the serial ports and CAN interfaces of the machine. Raises LinkError."""
         return await self._link.call(commands.ListDevices())
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """Return the serial ports with what answers there, asked now. Raises LinkError."""
+        return await self._link.call(commands.ListCandidates())
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""
@@ -415,7 +424,7 @@ class RemoteCore:
 
     async def _noted(self, event: Noted) -> None:
         try:
-            await self._link.call(commands.Note(event.severity, event.message, event.by))
+            await self._link.call(commands.Note(event.severity, event.message, event.by, event.pack))
         except LinkError as error:
             log.warning("not in the event list (%s): %s", error, event.text)
 

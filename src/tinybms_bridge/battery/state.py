@@ -13,7 +13,7 @@ from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.notices import Notices
-from tinybms_bridge.battery.quick import quick
+from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
 from tinybms_bridge.battery.view import View, make_view
 
@@ -136,6 +136,21 @@ class BatteryState:
     def main(self) -> PackState:
         """The only pack; one of which nothing is known before there is any."""
         return next(iter(self.packs.values()), _NOTHING)
+
+    def pack(self, name: str) -> PackState:
+        """Return what is known of a pack, which for the only one is also what was decided of the battery."""
+        found = self.packs.get(name, _NOTHING)
+        if len(self.packs) != 1 or found is _NOTHING:
+            return found
+        return replace(
+            found,
+            freshness=self.freshness,
+            limits=self.decided,
+            alarms=self.alarms,
+            energy=self.energy,
+            saved_energy=self.saved_energy,
+            frozen_since_s=self.frozen_since_s,
+        )
 
     @property
     def snapshot(self) -> Snapshot:

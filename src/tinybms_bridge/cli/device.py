@@ -5,12 +5,15 @@ Who holds a port that cannot be opened is said.
 
 import errno
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
+import click
+
 from tinybms_bridge.cli.link import linked
 from tinybms_bridge.errors import BridgeError, LinkError
+from tinybms_bridge.suggestions import nearest
 from tinybms_bridge.words import message
 
 if TYPE_CHECKING:
@@ -27,25 +30,34 @@ __all__ = [
     "connected",
     "is_busy",
     "linked_device",
+    "pack_option",
     "read_settings",
     "with_doctor",
 ]
 
 BAUDRATE = 115200
 
+pack_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option(
+    "--pack", default="", metavar="NAME", help="Of several packs of the running bridge, this one."
+)
+"""Adds ``--pack`` to a command."""
+
 
 class BridgeDevice:
     """The BMS of the running bridge, which asks it what only reads."""
 
-    def __init__(self, link: "Connection[CoreState]") -> None:
+    def __init__(self, link: "Connection[CoreState]", pack: str = "") -> None:
         from tinybms_bridge.link.device import LinkedDevice
 
-        self._device = LinkedDevice(link)
+        self._device = LinkedDevice(link, pack)
         self.statistics = self._device.statistics
         """Of the requests of this command."""
         self.connected = self._device.connected
         self.link = link
-        self.port = next((pack.uart.device for pack in link.mirror.state.packs.values()), "")
+        self.pack = pack
+        """Name of the pack, of several; empty for the only one."""
+        packs = link.mirror.state.packs
+        self.port = next((each.uart.device for name, each in packs.items() if pack in ("", name)), "")
         """The port that the bridge has."""
 
     async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
@@ -60,31 +72,49 @@ async def read_settings(client: "Device") -> "Readout":
     from tinybms_bridge.tinybms.settings import BmsSettings
 
     if isinstance(client, BridgeDevice):
-        return await LinkedSettings(client.link).read()
+        return await LinkedSettings(client.link, client.pack).read()
     return await BmsSettings(cast("TinyBmsClient", client), SystemClock()).read()
 
 
 @asynccontextmanager
-async def linked_device(device: str) -> "AsyncIterator[BridgeDevice | None]":
-    """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened."""
+async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDevice | None]":
+    """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened.
+
+    Of several packs the one that is named, or at that port. Raises LinkError where neither says which.
+    """
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(linked(""))
-        except LinkError:  # none runs, or it is not ours to ask: whoever holds the port is named when it is opened
+        except LinkError as error:  # none runs, or it is not ours to ask: who holds the port is named when it is opened
+            if pack:
+                raise LinkError(message("pack.of_no_bridge", pack=pack, reason=error.description)) from error
             yield None
             return
-        ports = [pack.uart.device for pack in link.mirror.state.packs.values()]
-        yield BridgeDevice(link) if device == "auto" or _is_one_of(device, ports) else None
+        found = _pack_at(device, pack, {name: each.uart.device for name, each in link.mirror.state.packs.items()})
+        yield None if found is None else BridgeDevice(link, found)
+
+
+def _pack_at(device: str, pack: str, ports: Mapping[str, str]) -> str | None:
+    """Return the pack that is meant, empty for the only one; None for a port that the bridge does not have."""
+    if pack and pack not in ports:
+        raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
+    if not pack and device == "auto" and len(ports) > 1:
+        raise LinkError(message("pack.which", packs=list(ports)))
+    at_port = next((name for name, port in ports.items() if _is_one_of(device, [port])), None)
+    found = pack or ("" if device == "auto" else at_port)
+    return "" if found is not None and len(ports) == 1 else found
 
 
 @asynccontextmanager
-async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Device]":
+async def connected(device: str, baudrate: int = BAUDRATE, *, pack: str = "") -> "AsyncIterator[Device]":
     """Reach a BMS for the time of a block: through the running bridge that has it, else by opening its port.
+
+    ``pack`` names one of several of the running bridge.
 
     Raises LinkError when it cannot be opened; one that is in use names the program that holds it. A LinkError of the
     block leaves it with what the line points at.
     """
-    async with linked_device(device) as running:
+    async with linked_device(device, pack) as running:
         if running is not None:
             yield running
             return

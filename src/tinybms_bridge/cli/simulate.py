@@ -1,7 +1,7 @@
 """``tinybms-bridge simulate``: a TinyBMS without a TinyBMS, on a pseudo-terminal."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -11,8 +11,18 @@ from tinybms_bridge.errors import ConfigError
 from tinybms_bridge.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tinybms_bridge.hal.clock import Clock
-    from tinybms_lab.bms import BmsScenario, DumpDevice, FaultInjector, PtyServer, SimulatedBms
+    from tinybms_lab.bms import (
+        BankServer,
+        BmsScenario,
+        CurrentProfile,
+        DumpDevice,
+        FaultInjector,
+        PtyServer,
+        SimulatedBms,
+    )
 
 __all__ = ["simulate_command"]
 
@@ -73,7 +83,18 @@ _PACK_OPTIONS = ("cells", "chemistry", "capacity_ah", "soc", "profile", "dump", 
     metavar="BYTES",
     help="Deliver this many bytes at a time: 64 like a USB adapter, 1 singly; else as they come.",
 )
-@click.option("--link", type=click.Path(path_type=Path), help="Make a symbolic link to the port, removed at the end.")
+@click.option(
+    "--link",
+    type=click.Path(path_type=Path),
+    help="Make a symbolic link to the port, removed at the end; with --packs a folder of them.",
+)
+@click.option(
+    "--packs",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    help="So many BMS, each with a port, whose packs are one battery in parallel.",
+)
 @click.option(
     "--speed",
     type=click.FloatRange(0.01, 1000.0),
@@ -110,6 +131,7 @@ def simulate_command(
     baudrate: int,
     chunk: int | None,
     link: Path | None,
+    packs: int,
     speed: float,
     ambient_c: float,
     scenario: str | None,
@@ -131,6 +153,7 @@ def simulate_command(
       tinybms-bridge simulate --dump real
       tinybms-bridge simulate --scenario cold-morning --speed 20
       tinybms-bridge simulate --fault bit_flip=0.01 --fault silence=0.02 --seed 7
+      tinybms-bridge simulate --packs 4 --link ~/packs
 
     \b
     Then, in another terminal:
@@ -152,6 +175,27 @@ def simulate_command(
         return
     faults = _injector(fault_items, seed)
     clock = SystemClock()
+    if packs > 1:
+        if scenario is not None or dump is not None:
+            raise click.UsageError("--packs makes packs of its own: leave out --scenario and --dump")
+        _simulate_bank(
+            packs,
+            link,
+            quiet=quiet,
+            profile=profile,
+            speed=speed,
+            pack={
+                "chemistry": CHEMISTRIES[chemistry],
+                "cells": cells,
+                "capacity_ah": capacity_ah,
+                "soc": soc / 100.0,
+                "ambient_c": ambient_c,
+                "options": BmsOptions(firmware=FIRMWARES[int(firmware)], speed=speed),
+            },
+            line={"baudrate": baudrate, "chunk": chunk},
+            injectors=lambda number: _injector(fault_items, seed + number),
+        )
+        return
     plan = None
     try:
         if scenario is not None:
@@ -279,3 +323,69 @@ def _play(scenario: "BmsScenario", server: "PtyServer", device: "SimulatedBms | 
     say(f"{scenario.name}: {scenario.title} ({in_words(scenario.duration_s)})")
     scenario.play(Stage(device, server.line.faults, say))
     device.at(scenario.duration_s, lambda: say("the scenario is over; the simulation goes on"))
+
+
+def _simulate_bank(
+    count: int,
+    link: Path | None,
+    *,
+    quiet: bool,
+    profile: str,
+    speed: float,
+    pack: dict[str, Any],
+    line: dict[str, Any],
+    injectors: "Callable[[int], FaultInjector]",
+) -> None:
+    """Simulate several BMS in parallel, with their ports in a folder, until a signal."""
+    import itertools
+    import tempfile
+
+    from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_lab.bms import DRIVE_S, BankServer, BatteryBank, parse_profile, unequal_units
+
+    clock = SystemClock()
+    numbers = itertools.count()
+    with tempfile.TemporaryDirectory(prefix="tinybms-packs-", ignore_cleanup_errors=True) as own:
+        folder = Path(own) if link is None else link
+        try:
+            wanted = parse_profile(profile, capacity_ah=count * pack["capacity_ah"])
+            bank = BatteryBank(unequal_units(clock, count, **pack), ahead_s=DRIVE_S * speed)
+            folder.mkdir(exist_ok=True)
+            server = BankServer(
+                bank, clock, folder, say=_note_unless(quiet), faults=lambda: injectors(next(numbers)), **line
+            )
+            server.open()
+        except (OSError, ValueError) as error:
+            fail(error if isinstance(error, OSError) else str(error))
+        try:
+            run_until_signal(lambda: _serve_bank(server, wanted, quiet=quiet), punctual=True)
+        finally:
+            server.close()
+
+
+async def _serve_bank(server: "BankServer", profile: "CurrentProfile", *, quiet: bool) -> None:
+    import asyncio
+
+    from tinybms_bridge.hal.clock import SystemClock
+    from tinybms_lab.bms.event_printer import EventPrinter
+
+    units = server.bank.units
+    for name in units:
+        click.echo(f"{name}  {server.path(name)}")
+    _note_unless(quiet)(f"echo pull b > {server.control} takes pack b away, silence b its data, plug b puts it back")
+    printers = {name: EventPrinter(unit.bms, server.server(name).responder) for name, unit in units.items()}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.run())
+        group.create_task(server.bank.drive(profile, SystemClock()))
+        await asyncio.sleep(_FIRST_STATUS_S)
+        while not quiet:
+            for name, printer in printers.items():
+                printer.responder = server.server(name).responder
+                pulled = "" if units[name].plugged else "  pulled"
+                click.echo("\n".join(f"{name}  {told}" for told in printer.lines()) + pulled)
+            await asyncio.sleep(_STATUS_INTERVAL_S)
+
+
+def _note_unless(quiet: bool) -> "Callable[[str], None]":
+    """Return what prints a note for people, or nothing."""
+    return (lambda _: None) if quiet else (lambda text: click.echo(f"# {text}"))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from tinybms_bridge.config.models.advanced import Advanced
 from tinybms_bridge.config.models.base import Section
-from tinybms_bridge.config.models.battery import Battery
+from tinybms_bridge.config.models.battery import SeveralPacks
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Hardware
 from tinybms_bridge.config.models.logs import Logging
@@ -28,7 +28,7 @@ class Configuration(Section):
     wifi: Wifi = field(default_factory=Wifi)
     hardware: Hardware = field(default_factory=Hardware)
     packs: Packs = field(default_factory=dict)
-    battery: Battery = field(default_factory=Battery)
+    battery: SeveralPacks = field(default_factory=SeveralPacks)
     tinybms: TinyBms = field(default_factory=TinyBms)
     victron: Victron = field(default_factory=Victron)
     cvl: Cvl = field(default_factory=Cvl)

@@ -32,9 +32,7 @@ class Advisor:
 
     """
 
-    def __init__(
-        self, config: Configuration, unit: Unit, bus: Bus, identity: Callable[[], Identity | None]
-    ) -> None:
+    def __init__(self, config: Configuration, unit: Unit, bus: Bus, identity: Callable[[], Identity | None]) -> None:
         self._config = config
         self._unit = unit
         self._bus = bus
@@ -44,6 +42,10 @@ class Advisor:
         """What an expert would change in the settings of this BMS, and what its owner should know."""
         self.conflicts: tuple[ConfigProblem, ...] = ()
         """What in the configuration in force does not fit this battery."""
+
+    def watch(self, unit: Unit) -> None:
+        """Judge by another unit from now on: ports were swapped."""
+        self._unit = unit
 
     def apply(self, config: Configuration, ratings: Ratings | None) -> None:
         """Put a configuration in force, and judge it where the settings of the BMS are known."""
@@ -82,12 +84,13 @@ class Advisor:
         conflicts = (*unfit, *remarks)
         if conflicts != self.conflicts:
             self.conflicts = conflicts
+            of_pack = self._of_pack
             for problem in unfit:
-                log.error("configuration does not fit this battery: %s", problem)
+                log.error("%sconfiguration does not fit this battery: %s", of_pack, problem)
             if unfit:
                 log.warning("what does not fit is not used, and the charge target is a careful one until it is mended")
             for each in remarks:
-                log.warning("%s", each)
+                log.warning("%s%s", of_pack, each)
         self._tell_charging(ratings, lowest)
         self._advise(ratings, lowest)
 
@@ -98,7 +101,12 @@ class Advisor:
         self._unit.charging_told = True
         told = defaults_changed(ratings, battery_settings(self._config).limits, lowest)
         if told is not None:
-            self._bus.publish(Noted(Severity.INFO, told), "bridge")
+            self._bus.publish(Noted(Severity.INFO, told, pack=self._unit.pack), "bridge")
+
+    @property
+    def _of_pack(self) -> str:
+        """The beginning of a line of the log that is of one of several packs."""
+        return f"pack {self._unit.pack}: " if self._unit.pack else ""
 
     def _advise(self, ratings: Ratings, lowest: Chemistry) -> None:
         """Say once which settings of the BMS would better be others."""
@@ -115,7 +123,8 @@ class Advisor:
         better = [each for each in self.advice if each.weight in (Weight.ADVISED, Weight.URGENT)]
         for each in better:
             if each.weight is Weight.URGENT:
-                log.warning("setting of the BMS: %s", each)
+                log.warning("%ssetting of the BMS: %s", self._of_pack, each)
         if better:
             registers = ", ".join(str(each.register) for each in better)
-            log.info("settings of the BMS: registers %s could be better; the command doctor says how", registers)
+            could = "%ssettings of the BMS: registers %s could be better; the command doctor says how"
+            log.info(could, self._of_pack, registers)

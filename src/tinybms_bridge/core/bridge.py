@@ -4,28 +4,33 @@ What else looks at the bridge takes its ``state`` and its parts' own; what chang
 """
 
 import logging
-from collections.abc import Callable
+import math
+import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Inhibited
 from tinybms_bridge.battery.notices import Communication
-from tinybms_bridge.battery.saved_units import NO_SERIAL, SavedUnits, unit_key
-from tinybms_bridge.battery.snapshot import Identity, Snapshot
-from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
+from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.core.advisor import Advisor
 from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.can_bus import ReadCanDevice
 from tinybms_bridge.core.event_store import EventRecorder, EventStore
 from tinybms_bridge.core.inhibits import Inhibits
 from tinybms_bridge.core.outputs import CanOpener, CanOutput
+from tinybms_bridge.core.pace import PaceKeeper
 from tinybms_bridge.core.pack import Pack
+from tinybms_bridge.core.packs import Packs
+from tinybms_bridge.core.parallel import ParallelBattery
 from tinybms_bridge.core.persistence import StateKeeper
 from tinybms_bridge.core.run_record import RUN_FILE, RunRecorder
 from tinybms_bridge.core.settings import battery_settings, hardware_watchdog_settings
@@ -52,6 +57,10 @@ _RECENT_S = 0.4
 """A decision that is no older need not be made again at a look: a snapshot or a burst has brought it."""
 _AFTER_S = 0.001
 """Freshness ends after its time, not with it."""
+_SAY_S = 0.5
+"""What is new of several packs is said so often to who listens: it is as much as there are packs."""
+_OLD_S = 3.0
+"""A decision that is older is one of a core that stands."""
 _SUSPEND_S = 1.0
 """A shorter one changes nothing."""
 
@@ -89,6 +98,8 @@ class Machine:
     """Returns what the kernel tells of a CAN interface. Blocks; raises nothing."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
+    open_pack: Callable[[str], SerialOpener] | None = None
+    """Returns what opens the port of one of several packs, by the name of its line; None: ``open_serial`` for all."""
 
 
 class Bridge:
@@ -102,27 +113,41 @@ class Bridge:
         self.machine = machine
         """What the bridge runs on."""
         self._clock = clock
-        self._units = saved
-        self._met: Identity | None = None
-        self.battery = Battery(
-            self.bus,
-            battery_settings(config),
-            saved.state,
-            identity=lambda: self.pack.identity,
-            saved_energy=self._saved_energy,
-        )
+        names = list(pack_ports(config))
+        self.battery: Battery | ParallelBattery
+        """What is decided."""
+        if len(names) == 1:
+            self.battery = Battery(
+                self.bus,
+                battery_settings(config),
+                saved.state,
+                identity=lambda: self.pack.identity,
+                saved_energy=lambda present: self.keeper.told_energy(self._packs.current, present),
+                name=names[0],
+            )
+        else:
+            self.battery = ParallelBattery(
+                self.bus,
+                battery_settings(config),
+                names,
+                saved.of_battery(),
+                identity=lambda name: self.packs[name].identity,
+                saved_energy=lambda name, present: self.keeper.told_energy_of_pack(name, present),  # noqa: PLW0108 -- made later
+            )
+            self.battery.enabled = tuple(name for name, port in pack_ports(config).items() if port.enabled)
         self.events = machine.events
         """The bridge's own event list."""
-        self.pack = Pack(
+        self._packs = Packs(
             config,
-            machine.open_serial,
+            machine.open_pack or (lambda _line: machine.open_serial),
             clock,
             self.bus,
-            self,
+            self.battery,
+            saved,
             known_events=self.events.bms_events(),
             run_blocking=machine.run_blocking,
+            on_taken=self._taken,
         )
-        """The only pack."""
         self.can = CanOutput(
             config,
             machine.open_can,
@@ -132,7 +157,10 @@ class Bridge:
             read_device=machine.read_can_device,
             run_blocking=machine.run_blocking,
         )
-        self.advisor = Advisor(config, self.battery.unit, self.bus, lambda: self.pack.identity)
+        self.pace = PaceKeeper(
+            config, lambda: {name: pack for name, pack in self.packs.items() if pack.enabled}, self.bus
+        )
+        """How often the packs are read."""
         self.inhibits = Inhibits(
             machine.inhibits, clock, self._apply_inhibits, self._on_inhibit_expired, machine.run_blocking
         )
@@ -154,8 +182,12 @@ class Bridge:
         """Whether the program starts anew in this process after the end, which is nothing for its service manager."""
         self.file_usable: Callable[[], bool] = lambda: True
         """Asked whether the configuration in force is that of its file."""
+        self.on_other_packs: Callable[[], None] = lambda: None
+        """Called for a configuration with other packs, with which the core begins anew."""
         self.on_decided: Callable[[bool], None] = lambda _accepted: None
         """Called after each decision, with whether it was made from a new snapshot."""
+        self._several = len(names) > 1
+        self._said_s = -math.inf
         self._hanging: tuple[str, ...] = ()
         self._hardware_problem: Message | None = None
         self._asleep_s = clock.monotonic() - clock.awake()
@@ -167,13 +199,17 @@ class Bridge:
             config.advanced.energy_save_interval_s,
             machine.run_blocking,
         )
-        self.supervisor.add("uart", self.pack.poller.run, critical=True)
+        self._parts = _part_names("uart", names)
+        for line, pack in self._packs.lines.items():
+            self.supervisor.add(self._parts[line], pack.run, critical=True)
         self.supervisor.add("decide", self._decide, critical=True)
         self.supervisor.add("can", self.can.run, critical=True)
         self.supervisor.add("state", self.keeper.run)
         self.supervisor.add("inhibits", self.inhibits.run)
         self.supervisor.add("run-record", self.runs.run)
-        self.supervisor.add("soc-writer", SocWriter(self._soc_apart, self.pack.settings, self.bus, clock).run)
+        for line, part in _part_names("soc-writer", names).items():
+            settings = self._packs.lines[line].settings
+            self.supervisor.add(part, SocWriter(partial(self._soc_apart, line), settings, self.bus, clock).run)
         self.supervisor.add(
             "event-list", EventRecorder(self.bus, self.events, clock, run_blocking=machine.run_blocking).run
         )
@@ -181,7 +217,17 @@ class Bridge:
     @property
     def packs(self) -> dict[str, Pack]:
         """The packs by name."""
-        return {MAIN_PACK: self.pack}
+        return self._packs.by_name
+
+    @property
+    def pack(self) -> Pack:
+        """The only pack, or the first."""
+        return next(iter(self._packs.lines.values()))
+
+    @property
+    def advisor(self) -> Advisor:
+        """What is to be said of the settings of its BMS."""
+        return next(iter(self._packs.advisors.values()))
 
     @property
     def uptime_s(self) -> float:
@@ -205,8 +251,13 @@ class Bridge:
         Raises ConfigError for what cannot be put into frames; then nothing has changed.
         """
         reopen_can = self.can.apply(config)  # the only one that refuses
+        if list(pack_ports(config)) != list(self._packs.lines):
+            self.config = config
+            self.on_other_packs()
+            return
         self.config = config
-        reopen_uart = self.pack.apply(config)
+        reopen = self._packs.apply(config)
+        self.pace.apply(config)
         self.battery.apply(battery_settings(config))
         if self.keeper.apply(config.advanced.energy_save_interval_s):
             self.supervisor.restart("state")
@@ -214,9 +265,8 @@ class Bridge:
         if watchdog != (self.guard.enabled, self.guard.timeout_s):
             self.guard.configure(enabled=watchdog[0], timeout_s=watchdog[1])
         self.hardware.apply(hardware_watchdog_settings(config))
-        self.advisor.apply(config, self.pack.ratings)
-        if reopen_uart:
-            self.supervisor.restart("uart")
+        for line in reopen:
+            self.supervisor.restart(self._parts[line])
         if reopen_can:
             self.supervisor.restart("can")
 
@@ -226,19 +276,19 @@ class Bridge:
 
     def tree(self) -> CoreState:
         """Return the whole state of the bridge, as it is known here."""
-        advice, conflicts, doubted = self.advisor.advice, self.advisor.conflicts, self.battery.unit.doubted
-        packs = self.packs.items()
         return CoreState(
             core=CoreInfo(started_s=self.started_s),
             battery=self.state(),
-            packs={
-                name: PackDetails(pack.state(*doubted), pack.log.statistics, advice, conflicts) for name, pack in packs
-            },
+            packs={name: self._details(name, pack) for name, pack in self.packs.items()},
             outputs={"can": self.can.state()},
             parts=tuple(self.parts()),
             inhibits=self.inhibits.current(),
             watchdog=self.watchdog(),
         )
+
+    def _details(self, name: str, pack: Pack) -> PackDetails:
+        advisor, doubted = self._packs.advisor(name), self.battery.units[name].doubted
+        return PackDetails(pack.state(*doubted), pack.log.statistics, advisor.advice, advisor.conflicts)
 
     def view(self) -> View:
         """Return what may be shown of the battery at this moment."""
@@ -268,7 +318,8 @@ class Bridge:
 
         May be called from any thread.
         """
-        self.advisor.refuse_conflicts(wanted, self.pack.ratings)
+        for line, advisor in self._packs.advisors.items():
+            advisor.refuse_conflicts(wanted, self._packs.lines[line].ratings)
 
     async def release(self, direction: Direction) -> bool:
         """End an inhibit and save that, and for discharging a pause of the bridge; False when there was neither.
@@ -280,58 +331,25 @@ class Bridge:
 
     def reset_statistics(self) -> None:
         """Set the counters of UART, snapshots, CAN and bus to zero; the energy counters stay."""
-        self.pack.reset_statistics()
-        self.battery.unit.reset_statistics()
+        for pack in self.packs.values():
+            pack.reset_statistics()
+        for unit in self.battery.units.values():
+            unit.reset_statistics()
         self.can.reset_statistics()
         self.bus.reset_statistics()
 
     def saved_units(self) -> SavedUnits:
         """Return what must survive a restart, of every unit."""
-        return self._units.with_state(self.battery.saved_state())
+        return self._packs.saved_units()
 
-    def take(self, snapshot: Snapshot) -> bool:
-        """Decide from a new snapshot; return whether a reading has to be confirmed by another one at once."""
-        if not self.battery.accept(snapshot, self._clock.monotonic()):
-            return False
+    def _taken(self, accepted: bool) -> None:
+        """Send at once what has fallen with a sample, and say what is new."""
         self.can.hurry(self.battery.limits)
-        self.pack.announce_identity()
-        self.advisor.look(snapshot.ratings)
-        self.on_decided(True)
-        return self.battery.readings.read_again
-
-    def meet(self, identity: Identity) -> None:
-        """Take the counters and the memory of the unit that answers; they belong to its serial number.
-
-        One that tells nothing of itself is taken for the last one.
-        """
-        if identity in (self._met, Identity()):
-            return
-        self._met = identity
-        before, key = self.saved_units(), unit_key(identity.serial_number)
-        self._units = before.meet(key)
-        if key == NO_SERIAL:
-            self.bus.publish(Noted(Severity.WARNING, message(EventCode.UNIT_WITHOUT_SERIAL)), "uart")
-        if self._units.state is before.state:
-            return
-        self.battery.begin_with(self._units.state)
-        told = message(EventCode.UNIT_CHANGED, serial=key, before=before.current, new=key not in before.units)
-        self.bus.publish(Noted(Severity.WARNING, told), "uart")
-
-    def dead_since_s(self, last_heard_s: float) -> float | None:
-        """Return since when the line to the BMS has given nothing new; None while data is fresh."""
-        if self.battery.freshness is Freshness.FRESH:
-            return None
-        frozen_since_s = self.battery.frozen_since_s
-        return last_heard_s if frozen_since_s is None else frozen_since_s
-
-    @property
-    def soc_percent(self) -> float | None:
-        """The bridge's count of the state of charge; None while there is none, or the BMS's counts."""
-        return self.battery.soc_percent
-
-    def set_soc(self, percent: float) -> None:
-        """Go on from a state of charge that was written to the BMS and read back."""
-        self.battery.set_soc(percent)
+        now_s = self._clock.monotonic()
+        due = not self._several or now_s - self._said_s >= _SAY_S
+        if due:
+            self._said_s = now_s
+        self.on_decided(accepted and due)
 
     def _state_to_send(self, oldest_s: float) -> BatteryState:
         now_s = self._clock.monotonic()
@@ -339,12 +357,11 @@ class Bridge:
             self.battery.tick(now_s)
         return self.state()
 
-    def _saved_energy(self, present: EnergyTotals) -> EnergyTotals:
-        return self.keeper.told_energy(self._units.current, present)
-
-    def _soc_apart(self) -> float:
-        """Return how far the BMS's count is from the bridge's in percent; 0 where it is not to be set, or not known."""
-        measured = self.view().measured
+    def _soc_apart(self, line: str) -> float:
+        """Return how far a BMS's count is from the bridge's in percent; 0 where it is not to be set, or not known."""
+        pack = self._packs.unit(line)
+        fresh = pack.freshness is Freshness.FRESH and self._clock.monotonic() - self.battery.decided_s <= _OLD_S
+        measured = pack.snapshot if fresh else None
         if not self.config.tinybms.write_soc or measured is None or not measured.pack.soc_known:
             return 0.0
         return measured.pack.counted_by_bms_percent - measured.pack.soc_percent
@@ -369,9 +386,10 @@ class Bridge:
             self._note_suspend(now_s)
             if now_s - self.battery.decided_s >= _RECENT_S or now_s > self.battery.stale_from_s:
                 self.battery.tick(now_s)
+            self.pace.look(now_s)
             self.can.hurry(self.battery.limits)
             self.can.look()
-            usable = not self.advisor.conflicts and self.file_usable()
+            usable = self.file_usable() and not any(each.conflicts for each in self._packs.advisors.values())
             self.battery.look(self._communication(), now_s, configuration_ok=usable)
             self.on_decided(False)
             if not self._announced_ready:
@@ -390,8 +408,12 @@ class Bridge:
 
     def _feed_watchdog(self) -> None:
         """Feed the watchdogs unless the poller or the CAN part hangs, which is told once."""
-        for name, (attempts, pause_s) in (("uart", self.pack.progress), ("can", self.can.progress)):
-            self.guard.note(name, attempts, pause_s=pause_s)
+        for line, pack in self._packs.lines.items():
+            if pack.enabled:
+                attempts, pause_s = pack.progress
+                self.guard.note(self._parts[line], attempts, pause_s=pause_s)
+        attempts, pause_s = self.can.progress
+        self.guard.note("can", attempts, pause_s=pause_s)
         if self.guard.feed():
             self.hardware.feed()
         hanging = self.guard.hanging() if self.guard.enabled else ()
@@ -415,7 +437,7 @@ class Bridge:
     def _communication(self) -> Communication:
         return Communication(
             freshness=self.battery.freshness,
-            bms_answers=self.pack.answers,
+            bms_answers=all(pack.answers for pack in self.packs.values() if pack.enabled),
             can_open=self.can.open,
             gx_heard=self.can.gx_heard,
             frozen=self.battery.frozen_since_s is not None,
@@ -423,3 +445,14 @@ class Bridge:
             second_bms=self.can.second_bms.present,
             can_faults=self.can.interface.faults,
         )
+
+
+def _part_names(kind: str, lines: Collection[str]) -> dict[str, str]:
+    """Return the name of the part of each line: that of its kind alone for the only one."""
+    if len(lines) == 1:
+        return dict.fromkeys(lines, kind)
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        name = f"{kind}-{'-'.join(re.findall('[a-z0-9]+', line.lower()))}"
+        found[line] = f"{kind}-{number}" if name in found.values() else name
+    return found

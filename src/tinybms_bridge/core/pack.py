@@ -1,10 +1,13 @@
 """One pack: the line to its BMS, what is read there, and what can be set there."""
 
+import asyncio
 from typing import Protocol
 
 from tinybms_bridge.battery.bms_events import DatedEvent
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
+from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.core.settings import client_settings, poll_settings
 from tinybms_bridge.core.traffic import UartTraffic
 from tinybms_bridge.hal.blocking import RunBlocking
@@ -28,7 +31,7 @@ from tinybms_bridge.tinybms.pace import Pace
 from tinybms_bridge.tinybms.poller import LinkState, Poller
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.statistics import LinkStatistics
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Pack", "Reader"]
 
@@ -74,6 +77,7 @@ class Pack:
         clock: Source of time.
         bus: Where changes are published.
         reader: Takes what is read.
+        line: Name of the pack in the configuration.
         known_events: Events of the BMS that an earlier run recorded.
         run_blocking: Runs what blocks.
 
@@ -87,6 +91,7 @@ class Pack:
         bus: Bus,
         reader: Reader,
         *,
+        line: str = MAIN_PACK,
         known_events: tuple[DatedEvent, ...],
         run_blocking: RunBlocking,
     ) -> None:
@@ -94,7 +99,13 @@ class Pack:
         self._clock = clock
         self._bus = bus
         self._reader = reader
-        self.client = TinyBmsClient(open_serial, clock, client_settings(config))
+        self._port = pack_ports(config)[line]
+        self.line = line
+        """Name of the pack in the configuration."""
+        self.name = ""
+        """Name of the pack whose unit answers here, of several; empty for the only one."""
+        self._announced: Identity | None = None
+        self.client = TinyBmsClient(open_serial, clock, client_settings(config, self._port.timeout_ms))
         self._slowed: Message | None = None
         self._traffic = UartTraffic()
         self._log_traffic(config)
@@ -142,16 +153,35 @@ class Pack:
         pause_s = max(_HANGS_AFTER_S, settings.adaptive.max_ms / 1000.0, self.client.settings.timeout_s)
         return self.poller.turns + counted.timeouts + counted.retries, pause_s
 
+    @property
+    def enabled(self) -> bool:
+        """Whether it is in service."""
+        return self._port.enabled
+
+    @property
+    def device(self) -> str:
+        """Path of the port."""
+        return self._port.device
+
+    async def run(self) -> None:
+        """Read the BMS until cancelled; out of service nothing is read, and the port is closed."""
+        if not self._port.enabled:
+            out = message("pack_condition.out_of_service")
+            self.poller.link = LinkState(up=False, message=out)
+            await asyncio.Event().wait()
+        await self.poller.run()
+
     def apply(self, config: Configuration) -> bool:
-        """Put a configuration in force; return whether the port has to be opened again."""
-        old, self._config = self._config, config
-        self.client.settings = client_settings(config)
+        """Put a configuration in force; return whether the port has to be opened again, or is to be left."""
+        self._config = config
+        before, self._port = self._port, pack_ports(config).get(self.line, self._port)
+        self.client.settings = client_settings(config, self._port.timeout_ms)
         self._log_traffic(config)
         self.poller.settings = poll_settings(config)
-        moved = old.hardware.uart.device != config.hardware.uart.device
+        moved = before.device != self._port.device
         if moved:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
-        return moved
+        return moved or before.enabled is not self._port.enabled
 
     def set_pace(self, pace: Pace, slowed: Message | None) -> None:
         """Read at this pace; ``slowed`` says why it is slower than configured, None where it is not."""
@@ -171,7 +201,7 @@ class Pack:
             up=link.up,
             reason=link.reason,
             message=link.message,
-            device=self._config.hardware.uart.device,
+            device=self._port.device,
             polls=counted.polls,
             success=counted.success,
             errors=counted.errors,
@@ -227,14 +257,14 @@ class Pack:
         identity = self.poller.identity
         if identity is None:
             return
-        known = self._bus.latest(IdentityKnown)
-        if known is None or known.event.identity != identity:
-            self._bus.publish(IdentityKnown(identity), "uart")
+        if identity != self._announced:
+            self._announced = identity
+            self._bus.publish(IdentityKnown(identity, self.name), "uart")
 
     def _on_link(self, state: LinkState) -> None:
         if not state.up:
             self.log.lose_sight()
-        self._bus.publish(LinkChanged(state.up, state.reason, state.message), "uart")
+        self._bus.publish(LinkChanged(state.up, state.reason, state.message, self.name), "uart")
 
     def _on_events(self, events: tuple[DatedEvent, ...]) -> None:
-        self._bus.publish(BmsEventsSeen(events), "uart")
+        self._bus.publish(BmsEventsSeen(events, self.name), "uart")

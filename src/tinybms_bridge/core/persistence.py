@@ -95,7 +95,7 @@ class StateKeeper:
         loaded = current()
         self._on_disk = loaded, loaded
         """The newest document and the one before it: either may be what a restart finds."""
-        self._kept: tuple[object, str | None, EnergyTotals] = None, None, EnergyTotals()
+        self._kept: tuple[object, dict[str, EnergyTotals]] = None, {}
         self._overdue = False
         self._asked = self._written = 0
         self._writing = threading.Lock()
@@ -129,12 +129,22 @@ class StateKeeper:
         newest file is lost, no restart reads less. It lags by two saves at most, and stands still while nothing can be
         saved.
         """
+        return self._told(f"unit {unit}", lambda document: document.energy_of(unit), present)
+
+    def told_energy_of_pack(self, pack: str, present: EnergyTotals) -> EnergyTotals:
+        """Return the same of one of several packs; of the battery for an empty name."""
+        return self._told(f"pack {pack}", lambda document: document.energy_of_pack(pack), present)
+
+    def _told(self, what: str, of: Callable[[SavedUnits], EnergyTotals], present: EnergyTotals) -> EnergyTotals:
         on_disk = self._on_disk
-        known, known_unit, kept = self._kept
-        if known is not on_disk or known_unit != unit:
-            kept = _least(*(document.energy_of(unit) for document in on_disk))
-            self._kept = on_disk, unit, kept
-        return _least(kept, present)
+        known, kept = self._kept
+        if known is not on_disk:
+            kept = {}
+            self._kept = on_disk, kept
+        found = kept.get(what)
+        if found is None:
+            found = kept[what] = _least(*(of(document) for document in on_disk))
+        return _least(found, present)
 
     async def _until_due(self) -> None:
         """Wait for the end of the interval or, after a while, for a change that matters."""
@@ -145,8 +155,7 @@ class StateKeeper:
             waited_s = self._clock.monotonic() - begun_s
 
     def _urgent(self) -> bool:
-        present, saved = self._current(), self._on_disk[0]
-        return present.current != saved.current or present.state.urgent_after(saved.state)
+        return self._current().urgent_after(self._on_disk[0])
 
     def save(self) -> None:
         """Write the present state if it differs from the last one written. Blocks. Raises OSError."""

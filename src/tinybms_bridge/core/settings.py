@@ -34,12 +34,12 @@ _LEAST_MACHINE_S = 60
 """Shorter, a restart of the bridge on a small board might end in one of the machine."""
 
 
-def client_settings(config: Configuration) -> ClientSettings:
-    """Return the times of the dialogue with the BMS."""
+def client_settings(config: Configuration, timeout_ms: int | None = None) -> ClientSettings:
+    """Return the times of the dialogue with a BMS; ``timeout_ms`` where its pack has one of its own."""
     return ClientSettings(
         attempts=config.tinybms.uart_retry_count,
         retry_delay_s=config.tinybms.uart_retry_delay_ms / 1000.0,
-        timeout_s=config.hardware.uart.timeout_ms / 1000.0,
+        timeout_s=(config.hardware.uart.timeout_ms if timeout_ms is None else timeout_ms) / 1000.0,
     )
 
 
@@ -67,6 +67,8 @@ def battery_settings(config: Configuration) -> BatterySettings:
         limits=limit_settings(config),
         alarms=_alarm_settings(config),
         notices=_notice_settings(config),
+        stop_when_missing=config.battery.packs_missing == "stop",
+        join_delta_v=config.battery.join_delta_v,
     )
 
 

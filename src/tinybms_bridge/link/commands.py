@@ -17,6 +17,7 @@ from tinybms_bridge.link.codec import DecodeError, Strict, decoder
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.state import LogWritten, ServicesState, TraceLine
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup
@@ -37,6 +38,7 @@ __all__ = [
     "Configured",
     "JudgeConfiguration",
     "LinkDialect",
+    "ListCandidates",
     "ListDevices",
     "Note",
     "PlanBackup",
@@ -312,6 +314,16 @@ class ListDevices(Command[FoundDevices]):
 
 
 @dataclass(frozen=True, slots=True)
+class ListCandidates(Command[tuple[Candidate, ...]]):
+    """Answer which serial ports there are, and what answers at each, after asking there; takes up to some 3 s.
+
+    Those that the core has for its packs are told and not touched, those that another program holds are not opened.
+    """
+
+    name = "candidates"
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Command[None]):
     """Write into the event list what happened beside the core."""
 
@@ -321,12 +333,15 @@ class Note(Command[None]):
     message: Message
     by: str = ""
     """Which user did it."""
+    pack: str = ""
+    """Name of the pack, of several, that it is about."""
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
         _check_text("code", self.message.code, _LONGEST_NAME)
         _check_text("text", self.message.text, _LONGEST_NOTE)
         _check_text("by", self.by, _LONGEST_NAME)
+        _check_text("pack", self.pack, _LONGEST_NAME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +398,7 @@ _KINDS: tuple[type[Command[Any]], ...] = (
     ReadLog,
     ReadTrace,
     ListDevices,
+    ListCandidates,
     Note,
     ReportServices,
     ResetStatistics,

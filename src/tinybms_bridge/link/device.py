@@ -82,18 +82,24 @@ class LinkedSettings:
     """The settings of a BMS behind the core, which judges and writes them; see ``BmsSettings``.
 
     Every method raises LinkError or DeviceRefused, and SettingsError for wrong values.
+
+    Args:
+        link: The connection to the core.
+        pack: Which BMS; needless while there is one.
+
     """
 
-    def __init__(self, link: Calls) -> None:
+    def __init__(self, link: Calls, pack: str = "") -> None:
         self._link = link
+        self._pack = pack
 
     async def read(self) -> Readout:
         """Return all that the BMS says of its settings."""
-        return await self._link.call(ReadSettings(), timeout_s=_SETTINGS_S)
+        return await self._link.call(ReadSettings(self._pack), timeout_s=_SETTINGS_S)
 
     async def plan(self, wanted: Mapping[str, Any]) -> Plan:
         """Return what writing these values, by name of setting, would do."""
-        return await self._link.call(PlanSettings(wanted), timeout_s=_SETTINGS_S)
+        return await self._link.call(PlanSettings(wanted, self._pack), timeout_s=_SETTINGS_S)
 
     async def apply(
         self, wanted: Mapping[str, Any], seen: Plan, *, confirm: bool, by: str, on_result: OnResult | None = None
@@ -110,20 +116,21 @@ class LinkedSettings:
             on_result: Called with each result as soon as it is known.
 
         """
-        command = ApplySettings(wanted, seen.readout.words, confirm, by)
+        command = ApplySettings(wanted, seen.readout.words, confirm, by, self._pack)
         return await self._link.call(command, timeout_s=_SETTINGS_S, on_progress=on_result)
 
     async def plan_backup(self, backup: Backup, *, force: bool) -> Plan:
         """Return what restoring a backup would do."""
-        return await self._link.call(PlanBackup(backup, force), timeout_s=_SETTINGS_S)
+        return await self._link.call(PlanBackup(backup, force, self._pack), timeout_s=_SETTINGS_S)
 
     async def apply_backup(
         self, backup: Backup, seen: Plan, *, force: bool, confirm: bool, by: str, on_result: OnResult | None = None
     ) -> Report:
         """Restore a backup; otherwise as ``apply``."""
-        command = ApplyBackup(backup, force, seen.readout.words, confirm, by)
+        command = ApplyBackup(backup, force, seen.readout.words, confirm, by, self._pack)
         return await self._link.call(command, timeout_s=_SETTINGS_S, on_progress=on_result)
 
     async def perform(self, action: ActionName, value: RegisterValue = None, *, confirm: bool, by: str) -> ActionResult:
         """Let the BMS do something once. Raises ConfirmationError."""
-        return await self._link.call(ActOnDevice(action, value, confirm, by), timeout_s=_SETTINGS_S)
+        command = ActOnDevice(action, value, confirm, by, self._pack)
+        return await self._link.call(command, timeout_s=_SETTINGS_S)

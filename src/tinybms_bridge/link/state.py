@@ -24,7 +24,7 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.last_reset import LastReset
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
 from tinybms_bridge.victron.can.self_test import LoopbackResult
-from tinybms_bridge.words import Message
+from tinybms_bridge.words import Message, message
 
 __all__ = [
     "EVENTS",
@@ -45,6 +45,7 @@ __all__ = [
     "TraceLine",
     "UartState",
     "WatchdogState",
+    "lines_together",
 ]
 
 
@@ -83,6 +84,34 @@ class UartState:
     def why(self) -> Message | None:
         """Return why not, by code; in words alone where a core of an earlier version tells no code."""
         return _coded(self.message, self.reason)
+
+
+_SUMS = (
+    *("polls", "success", "errors", "timeouts", "crc_errors", "retries", "refused", "garbage_bytes", "wakeups"),
+    *("connects", "rejected_samples", "outliers"),
+)
+_LARGEST = ("latency_last_ms", "latency_max_ms", "latency_avg_ms", "poll_interval_ms")
+
+
+def lines_together(lines: Mapping[str, UartState]) -> UartState:
+    """Return several lines as one: sums of the counters, the longest times; up while each is.
+
+    The reason is that of the first which is not up, with the name of its pack.
+    """
+    if len(lines) < 2:
+        return next(iter(lines.values()), UartState())
+    found = lines.values()
+    name, down = next(((name, each) for name, each in lines.items() if not each.up), ("", None))
+    why = None if down is None else down.why()
+    told = None if why is None else message("cause.of_pack", pack=name, cause=why)
+    return UartState(
+        up=down is None,
+        reason="" if told is None else told.text,
+        message=told,
+        device=", ".join(each.device for each in found if each.device),
+        **{counter: sum(getattr(each, counter) for each in found) for counter in _SUMS},
+        **{time: max(getattr(each, time) for each in found) for time in _LARGEST},
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ __all__ = [
     "live_registers",
     "pack_measured",
     "pack_numbers",
+    "registers_now",
     "temperatures",
 ]
 
@@ -212,6 +213,11 @@ def live_registers(snapshot: Snapshot | None) -> list[RegisterNow]:
         for pin, voltage_v in enumerate(snapshot.cells.voltages_v, start=first)
     ]
     return cells + [_entry(source, snapshot) for source in _SOURCES]
+
+
+def registers_now(moment: Moment) -> list[RegisterNow]:
+    """Return the values by register of the only BMS; empty for several, each of which has its own."""
+    return [] if len(moment.packs) > 1 else live_registers(moment.view.measured)
 
 
 def _entry(source: _Source, snapshot: Snapshot) -> RegisterNow:

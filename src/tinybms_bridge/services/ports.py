@@ -32,7 +32,7 @@ from tinybms_bridge.link.state import (
     UartState,
     WatchdogState,
 )
-from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup
@@ -470,12 +470,11 @@ class Core(Protocol):
         ...
 
     def advice(self) -> Sequence[Advice]:
-        """Return what an expert would change in the settings of the BMS; empty until they are known."""
+        """Return what an expert would change in the settings of every BMS; empty until they are known."""
         ...
 
-    @property
-    def device_settings(self) -> DeviceSettings:
-        """The settings of the BMS."""
+    def device(self, pack: str = "") -> DeviceSettings:
+        """Return the settings of the BMS of a pack; the name is needless while there is one."""
         ...
 
     @property
@@ -524,15 +523,11 @@ class Core(Protocol):
         ...
 
     def uart(self) -> UartState:
-        """Return how the line to the BMS is."""
+        """Return how the line to the BMS is; of several packs the sums, up while each in service answers."""
         ...
 
     def can(self) -> CanState:
         """Return how the CAN bus is."""
-        ...
-
-    def device_statistics(self) -> DeviceStatistics | None:
-        """Return what the BMS has counted, as last read."""
         ...
 
     def watchdog(self) -> WatchdogState:
@@ -555,8 +550,8 @@ class Core(Protocol):
         """Return the remembered CAN frames whose number is above ``after``, oldest first."""
         ...
 
-    async def trace(self) -> Sequence[TraceLine]:
-        """Return the last traffic with the BMS, oldest first. Raises LinkError."""
+    async def trace(self, pack: str = "") -> Sequence[TraceLine]:
+        """Return the last traffic with the BMS of a pack, oldest first. Raises LinkError."""
         ...
 
     async def examine(self) -> Examination:
@@ -565,6 +560,10 @@ class Core(Protocol):
 
     async def devices(self) -> FoundDevices:
         """Return the serial ports and CAN interfaces of the machine; none is opened for that. Raises LinkError."""
+        ...
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """Return the serial ports with what answers there, asked now; takes some seconds. Raises LinkError."""
         ...
 
     def inhibits(self) -> Sequence[Inhibit]:

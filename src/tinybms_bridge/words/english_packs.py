@@ -37,6 +37,8 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "pack_condition.odd.explanation": "Its number of cells or its chemistry is not that of the others, or its unit is heard twice. It counts as silent.",
         "pack_condition.odd.advice": "Check which unit is at which port, and the settings of its BMS.",
         "pack_condition.out_of_service.explanation": "A person has taken it out: it is not read, and not part of anything.",
+        "pack.which": "there are several packs; name one with --pack: {packs:or}",
+        "pack.of_no_bridge": "--pack {pack} means a pack of a running bridge: {reason}",
         "pack.silent": "Pack {pack} gives no good data any more: it is still in parallel, and nobody sees its cells",
         "pack.back": "Pack {pack} gives good data again",
         "pack.joining": "Pack {pack} joins from {apart_v:.2f} V beside the others: no limit stops the current that makes them equal",

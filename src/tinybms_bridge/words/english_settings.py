@@ -145,7 +145,7 @@ _CONFIGURATION = {
     "config.auto_of_several": 'must be the path of a serial port: "auto" finds one BMS, so it is for one pack',
     "config.only_pack": "must be true: it is the only pack, and without it there is no battery",
     "config.no_pack_in_service": "must be true for at least one pack: without any there is no battery",
-    "config.ports_of_packs": "no effect: {packs:,} have their ports in packs",
+    "config.ports_of_packs": "no effect: the ports of the packs ({packs:,}) are in packs",
     "config.which_device": "must not be given while there are several packs ({packs:,}): each has a port of its own in packs",
     "config.in_clear": "what is secret goes over the network unencrypted; with {instead} nobody on the way can read it",
     "config.netmask": "must be a netmask such as 255.255.255.0",

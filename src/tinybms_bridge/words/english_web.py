@@ -21,6 +21,7 @@ _REQUESTS = {
     "request.too_many_large": "too many large answers are asked for at once; try again in {seconds} s",
     "request.no_alarm": "no active alarm has this name",
     "request.no_pack": "there is no pack called '{name}'[; did you mean {meant:,}?]",
+    "request.which_pack": "there are several packs; say which with pack= and one of {packs:or}",
     "request.log_not_removed": "a log file cannot be removed: {reason}",
     "request.bms_not_read": "the settings of the BMS have not been read yet",
     "request.what_to_write": "give key and value, address and value, or values",

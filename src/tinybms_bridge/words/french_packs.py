@@ -37,6 +37,8 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "pack_condition.odd.explanation": "Son nombre de cellules ou sa chimie n'est pas celui des autres, ou son unité est entendue deux fois. Il compte comme muet.",
         "pack_condition.odd.advice": "Vérifiez quelle unité est sur quel port, et les réglages de son BMS.",
         "pack_condition.out_of_service.explanation": "Une personne l'a retiré : il n'est pas lu, et ne fait partie de rien.",
+        "pack.which": "il y a plusieurs packs ; nommez-en un avec --pack : {packs:or}",
+        "pack.of_no_bridge": "--pack {pack} désigne un pack d'un pont en marche : {reason}",
         "pack.silent": "Le pack {pack} ne donne plus de donnée valable : il est toujours en parallèle, et personne ne voit ses cellules",
         "pack.back": "Le pack {pack} donne de nouveau des données valables",
         "pack.joining": "Le pack {pack} arrive à {apart_v:.2f} V d'écart des autres : aucune limite n'arrête le courant qui les égalise",

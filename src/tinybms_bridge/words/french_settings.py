@@ -145,7 +145,7 @@ _CONFIGURATION = {
     "config.auto_of_several": "doit être le chemin d'un port série : \"auto\" trouve un BMS, donc c'est pour un seul pack",
     "config.only_pack": "doit être true : c'est le seul pack, et sans lui il n'y a pas de batterie",
     "config.no_pack_in_service": "doit être true pour un pack au moins : sans aucun il n'y a pas de batterie",
-    "config.ports_of_packs": "sans effet : {packs:,} ont leurs ports dans packs",
+    "config.ports_of_packs": "sans effet : les ports des packs ({packs:,}) sont dans packs",
     "config.which_device": "ne peut être donné tant qu'il y a plusieurs packs ({packs:,}) : chacun a son propre port dans packs",
     "config.in_clear": "ce qui est secret traverse le réseau sans chiffrement ; avec {instead} personne en chemin ne peut le lire",
     "config.netmask": "doit être un masque de réseau comme 255.255.255.0",

@@ -21,6 +21,7 @@ _REQUESTS = {
     "request.too_many_large": "trop de grandes réponses sont demandées à la fois ; réessayez dans {seconds} s",
     "request.no_alarm": "aucune alarme active n'a ce nom",
     "request.no_pack": "aucun pack ne s'appelle '{name}'[ ; pensiez-vous à {meant:,} ?]",
+    "request.which_pack": "il y a plusieurs packs ; dites lequel avec pack= et l'un de {packs:or}",
     "request.log_not_removed": "un fichier du journal ne peut pas être supprimé : {reason}",
     "request.bms_not_read": "les réglages du BMS n'ont pas encore été lus",
     "request.what_to_write": "donnez key et value, address et value, ou values",

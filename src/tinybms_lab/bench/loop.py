@@ -9,6 +9,7 @@ may be promised to a charger.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_bridge.battery.snapshot import Snapshot
@@ -50,13 +51,29 @@ _NEAR_EMPTY_SHARE = 0.10
 _EDGE_OF_COLD_C = 1.0
 
 
-class StepSize:
-    """Watches a run and chooses the steps."""
+class _Disturbing(Protocol):
+    """What of the dirt decides how long a step is."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def close(self, now_s: float) -> bool: ...
+
+    def active(self, now_s: float) -> bool: ...
+
+    def next_change_s(self, now_s: float) -> float: ...
+
+
+class StepSize:
+    """Watches a run and chooses the steps.
+
+    Args:
+        scenario: what is played.
+        dirt: what spoils its readings; None: that of the scenario.
+
+    """
+
+    def __init__(self, scenario: Scenario, dirt: _Disturbing | None = None) -> None:
         ratings = scenario.battery.ratings()
         self._scenario = scenario
-        self._dirt = DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
+        self._dirt = dirt or DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
         self._high_v = ratings.fully_charged_cell_v * (1.0 - _NEAR_FULL_SHARE)
         self._low_v = ratings.fully_discharged_cell_v * (1.0 + _NEAR_EMPTY_SHARE)
         self._cold_c = ratings.low_temperature_charge_c

@@ -70,6 +70,8 @@ class ProtectionMonitor:
 
     def __init__(self, ratings: Ratings, idle_a: float = 0.8) -> None:
         self.trips: list[ProtectionTrip] = []
+        self.false: frozenset[Protection] = frozenset()
+        """Those that the BMS takes for active without a cause; they open switches, and are no trips."""
         self._ratings = ratings
         self._idle_a = idle_a
         self._clear_s: dict[Protection, float] = {}
@@ -101,9 +103,10 @@ class ProtectionMonitor:
         self, now_s: float, dt_s: float, cells_v: Sequence[float], current_a: float, temperatures_c: Sequence[float]
     ) -> None:
         """Judge the truth at the end of a step of ``dt_s`` seconds."""
-        active = self._active(max(cells_v), min(cells_v), current_a, temperatures_c)
+        causes = self._active(max(cells_v), min(cells_v), current_a, temperatures_c)
+        active = [*causes, *self.false] if self.false else causes
         for protection in active:
-            if protection not in self._clear_s:
+            if protection not in self._clear_s and protection in causes:
                 self.trips.append(ProtectionTrip(now_s, protection))
             self._clear_s[protection] = 0.0
         for protection in [p for p in self._clear_s if p not in active]:

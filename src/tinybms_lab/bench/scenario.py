@@ -232,10 +232,12 @@ class FaultPlayer:
         self._since_s = math.inf
         self._restart: Fault | None = None
         self._now: frozenset[FaultKind] = frozenset()
+        self._now_s = -math.inf
         self._was_down = False
 
     def advance(self, now_s: float, state: ChargeState | None) -> None:
         """Move on to ``now_s``, with this charge state on the bus."""
+        self._now_s = now_s
         if self._each_state:
             self._watch(now_s, state)
         self._was_down = self.bridge_down

@@ -64,17 +64,20 @@ class Column(IntEnum):
     """1 while the battery is held at a high voltage for the sake of unequal cells."""
 
 
-_WIDTH = len(Column)
-
-
 class Trace:
-    """Rows in the order of time."""
+    """Rows in the order of time.
 
-    def __init__(self) -> None:
+    Args:
+        columns: what a row has, numbered from 0.
+
+    """
+
+    def __init__(self, columns: type[IntEnum] = Column) -> None:
         self._data = array("d")
+        self._width = len(columns)
 
     def __len__(self) -> int:
-        return len(self._data) // _WIDTH
+        return len(self._data) // self._width
 
     def add(self, row: Sequence[float]) -> None:
         """Append a row with a value for each column.
@@ -83,13 +86,13 @@ class Trace:
             ValueError: a row of another width.
 
         """
-        if len(row) != _WIDTH:
-            raise ValueError(f"a row has {_WIDTH} values, got {len(row)}")
+        if len(row) != self._width:
+            raise ValueError(f"a row has {self._width} values, got {len(row)}")
         self._data.extend(row)
 
-    def column(self, column: Column) -> "array[float]":
+    def column(self, column: IntEnum) -> "array[float]":
         """Return one column as a copy."""
-        return self._data[column::_WIDTH]
+        return self._data[column :: self._width]
 
 
 @dataclass(frozen=True, slots=True)

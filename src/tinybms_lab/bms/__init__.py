@@ -1,5 +1,7 @@
 """A TinyBMS made of software: device model, protocol server on a pseudo-terminal, faults."""
 
+from tinybms_lab.bms.bank import DRIVE_S, MOST_PACKS, BankUnit, BatteryBank, pack_names, unequal_units
+from tinybms_lab.bms.bank_server import BankServer
 from tinybms_lab.bms.chemistry import CHEMISTRIES, LFP, LI_ION, LTO, ChemistryModel
 from tinybms_lab.bms.device import BmsOptions, SimulatedBms
 from tinybms_lab.bms.dump import Dump, DumpDevice, load_dump, real_dump
@@ -29,6 +31,7 @@ from tinybms_lab.bms.variants import (
 __all__ = [
     "BUILT_IN_PROFILES",
     "CHEMISTRIES",
+    "DRIVE_S",
     "FAULT_NAMES",
     "FIRMWARES",
     "HIGH_POWER",
@@ -36,7 +39,11 @@ __all__ = [
     "LI_ION",
     "LOW_POWER",
     "LTO",
+    "MOST_PACKS",
     "AnsweringDevice",
+    "BankServer",
+    "BankUnit",
+    "BatteryBank",
     "BlockLength",
     "BmsOptions",
     "BmsScenario",
@@ -67,8 +74,10 @@ __all__ = [
     "built_in_scenarios",
     "load_dump",
     "load_scenario",
+    "pack_names",
     "parse_faults",
     "parse_profile",
     "parse_scenario",
     "real_dump",
+    "unequal_units",
 ]

@@ -13,6 +13,7 @@ from tinybms_lab.bms.environment import CurrentProfile, Environment, Wiring
 from tinybms_lab.bms.hardware import SwitchStates
 from tinybms_lab.bms.model import BatteryModel, live_words
 from tinybms_lab.bms.pack import SimulatedPack
+from tinybms_lab.bms.parallel import Branch, branch_of
 from tinybms_lab.bms.records import EventId, SimulatedEventRing, SimulatedResetCause, SimulatedWakeCause
 from tinybms_lab.bms.settings import (
     SETTINGS_ADDRESS,
@@ -173,6 +174,11 @@ class SimulatedBms(OutsideControl):
         self.refresh()
         presence = self._presence
         return self._model.closed_switches(restarting=presence.restarting, asleep=presence.asleep)
+
+    def branch(self, cable_ohm: float, ahead_s: float = 0.0) -> Branch:
+        """Return the pack behind its switches as one of several in parallel; see ``parallel.branch_of``."""
+        switches = self.switches
+        return branch_of(self._settled().pack, cable_ohm, takes=switches.charger, gives=switches.load, ahead_s=ahead_s)
 
     @property
     def active_events(self) -> tuple[EventId, ...]:

@@ -22,7 +22,8 @@ class EventPrinter:
 
     def __init__(self, device: SimulatedBms | DumpDevice, responder: Responder) -> None:
         self._device = device
-        self._responder = responder
+        self.responder = responder
+        """What answers for the device now; another one once it was unplugged and plugged in."""
         self._told = 0
 
     def lines(self) -> list[str]:
@@ -49,7 +50,7 @@ class EventPrinter:
         return (
             f"{pack.voltage_v:.2f} V {pack.current_a:+.1f} A  SOC {pack.soc_percent:.1f} %"
             f"  cells {cells.min_v:.3f}..{cells.max_v:.3f} V{warmth}"
-            f"  {pack.status.name.lower().replace('_', ' ')}{self._troubles()}  {self._responder.requests} requests"
+            f"  {pack.status.name.lower().replace('_', ' ')}{self._troubles()}  {self.responder.requests} requests"
         )
 
     def _troubles(self) -> str:

@@ -89,10 +89,14 @@ class Cell:
         """See ``PackCell.tangent``."""
         return self.voltage_v(0.0), self.ohmic_ohm
 
+    def faded(self, dt_s: float) -> float:
+        """Return the share of a polarisation that is left after ``dt_s`` seconds without current."""
+        return math.exp(-dt_s / self.chemistry.polarisation_tau_s)
+
     def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         """Let ``current_a`` flow for ``dt_s`` seconds; exact for any length of step at constant current."""
         self.soc += current_a * dt_s / 3600.0 / self.capacity_ah
-        kept = math.exp(-dt_s / self.chemistry.polarisation_tau_s)
+        kept = self.faded(dt_s)
         settled_v = current_a * self.polarisation_ohm
         self.polarisation_v = settled_v + (self.polarisation_v - settled_v) * kept
         self._warm(dt_s, current_a, ambient_c)

@@ -177,6 +177,11 @@ class PtyServer:
             raise RuntimeError("the server is not open")
         return self._port.path
 
+    @property
+    def closed(self) -> bool:
+        """Whether the device has vanished."""
+        return self._closing.is_set()
+
     def open(self) -> None:
         """Create the terminal and its link, so that ``path`` can be told before ``run``. Do it off the event loop.
 

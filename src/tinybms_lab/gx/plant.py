@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from tinybms_lab.gx.dvcc import SystemPlan
 
-__all__ = ["BatteryTerminals", "GxPlan", "demo_load_power_w", "demo_solar_power_w"]
+__all__ = ["BatteryTerminals", "GxPlan", "demo_load_power_w", "demo_solar_power_w", "sized"]
 
 _DEMO_DAY_S = 240.0
 
@@ -46,3 +46,18 @@ class GxPlan:
     solar_power_w: Callable[[float], float] = demo_solar_power_w
     load_power_w: Callable[[float], float] = demo_load_power_w
     system: SystemPlan = field(default_factory=lambda: SystemPlan(island=False))
+
+
+def sized(system: SystemPlan, packs: int) -> GxPlan:
+    """Return sun, house and devices for so many packs: with one, those of a demonstration."""
+    if packs == 1:
+        return GxPlan(system=system)
+    larger = replace(
+        system,
+        solar_max_a=system.solar_max_a * packs,
+        inverter_max_w=system.inverter_max_w * packs,
+        export_max_w=system.export_max_w * packs,
+    )
+    return GxPlan(
+        lambda time_s: packs * demo_solar_power_w(time_s), lambda time_s: packs * demo_load_power_w(time_s), larger
+    )

@@ -14,8 +14,8 @@ from tinybms_bridge.words import message
 
 __all__ = ["NOW_S", "battery_of", "four_packs", "one_pack", "pack_state", "sixteen_packs"]
 
-NOW_S = 12.0
-"""Monotonic time of the states: each was made then."""
+NOW_S = 1000.0
+"""Monotonic time of the states, which is that of a new ``FakeClock``: each was made then."""
 
 _SERIES = 4
 _RATINGS = Ratings(

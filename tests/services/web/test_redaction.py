@@ -1,12 +1,17 @@
 """What leaves the machine holds no secrets and no names of users."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from tinybms_bridge.config.changes import with_secrets_of, without_masks
 from tinybms_bridge.config.configuration import Configuration
+from tinybms_bridge.config.exposure import _secrets
+from tinybms_bridge.config.keys import keys_of
 from tinybms_bridge.config.loader import interpret
-from tinybms_bridge.config.models.base import MASK
+from tinybms_bridge.config.models.base import MASK, Secret, Section
+from tinybms_bridge.config.values import public_values, values_of
 from tinybms_bridge.services.web.redaction import Redaction, secrets_of, user_names_of
 
 SECRET = 'pla"in & s\\imple é'
@@ -82,6 +87,34 @@ def test_documents_keep_their_keys_and_numbers() -> None:
         "anna": ["user-1", 1, None, True],
         "mqtt": {"password": MASK, "port": 1883},
     }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Guarded(Section):
+    """An entry with a secret."""
+
+    key: Secret = Secret()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Doors(Section):
+    """A section whose entries hold secrets, as one may some day."""
+
+    doors: dict[str, Guarded] = field(default_factory=dict)
+
+
+def test_secrets_in_the_entries_of_a_map_are_secrets() -> None:
+    """For the support bundle, for what is shown, for backups, and for a file that everybody may read."""
+    doors = Doors(doors={"front": Guarded(key=Secret("hush")), "back": Guarded()})
+    shown, clear, keys = public_values(doors), values_of(doors), keys_of(Doors)
+
+    assert secrets_of(doors) == ["hush"]
+    assert list(_secrets(doors)) == ["doors.front.key"]
+    assert shown == {"doors": {"front": {"key": MASK}, "back": {"key": ""}}}
+    assert with_secrets_of(clear, shown, keys) == clear
+    kept, notices = without_masks(shown, keys)
+    assert kept == {"doors": {"front": {}, "back": {"key": ""}}}
+    assert [notice.path for notice in notices] == ["doors.front.key"]
 
 
 def test_every_secret_of_a_configuration_is_known() -> None:

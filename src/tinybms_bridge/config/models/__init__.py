@@ -2,7 +2,7 @@
 
 from tinybms_bridge.config.models.advanced import Advanced
 from tinybms_bridge.config.models.base import Section
-from tinybms_bridge.config.models.battery import Battery
+from tinybms_bridge.config.models.battery import SeveralPacks
 from tinybms_bridge.config.models.cvl import Cvl
 from tinybms_bridge.config.models.hardware import Can, Hardware, Uart
 from tinybms_bridge.config.models.logs import Logging
@@ -10,7 +10,7 @@ from tinybms_bridge.config.models.mdns import Mdns
 from tinybms_bridge.config.models.metrics import PrometheusMetrics
 from tinybms_bridge.config.models.mqtt import HomeAssistant, Mqtt
 from tinybms_bridge.config.models.notifications import Email, Notifications, Ntfy, Webhook
-from tinybms_bridge.config.models.packs import Pack, PackUart
+from tinybms_bridge.config.models.packs import PackEntry, PackUart
 from tinybms_bridge.config.models.tinybms import TinyBms
 from tinybms_bridge.config.models.victron import Thresholds, Victron
 from tinybms_bridge.config.models.web_server import WebServer
@@ -19,7 +19,6 @@ from tinybms_bridge.config.models.wifi import ApFallback, Wifi
 __all__ = [
     "Advanced",
     "ApFallback",
-    "Battery",
     "Can",
     "Cvl",
     "Email",
@@ -30,10 +29,11 @@ __all__ = [
     "Mqtt",
     "Notifications",
     "Ntfy",
-    "Pack",
+    "PackEntry",
     "PackUart",
     "PrometheusMetrics",
     "Section",
+    "SeveralPacks",
     "Thresholds",
     "TinyBms",
     "Uart",

@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from tinybms_bridge.config.models.base import Section, number, text
 
-__all__ = ["Battery"]
+__all__ = ["SeveralPacks"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Battery(Section):
+class SeveralPacks(Section):
     """Several packs as one battery; without effect while there is one."""
 
     packs_missing: Annotated[

@@ -6,7 +6,7 @@ from typing import Annotated
 from tinybms_bridge.config.models.base import Section, flag, number, text
 from tinybms_bridge.words import message
 
-__all__ = ["MOST_PACKS", "Pack", "PackName", "PackUart", "Packs"]
+__all__ = ["MOST_PACKS", "PackEntry", "PackName", "PackUart", "Packs"]
 
 MOST_PACKS = 16
 """As many as the charge control, the history and the screens are made and tried for (design: packs)."""
@@ -47,7 +47,7 @@ class PackUart(Section):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Pack(Section):
+class PackEntry(Section):
     """One pack: a TinyBMS with its cells, on a port of its own."""
 
     uart: PackUart = field(default_factory=PackUart)
@@ -69,12 +69,12 @@ class Pack(Section):
     ] = ""
 
 
-def _are_packs(packs: dict[str, Pack]) -> bool:
+def _are_packs(packs: dict[str, PackEntry]) -> bool:
     return len(packs) <= MOST_PACKS
 
 
 Packs = Annotated[
-    dict[PackName, Pack],
+    dict[PackName, PackEntry],
     text(
         "Packs",
         "The packs by name, 16 at most; without any there is one, `main`, at `hardware.uart`.",

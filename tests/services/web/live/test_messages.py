@@ -287,7 +287,9 @@ def test_packs_by_name(core: Any, moment: Moment) -> None:
     message = json.loads(encode(core, Topic.PACKS, 0).text)
     flat = json.loads(status_message(core))
     assert message.keys() == {"topic", "packs"}
-    assert message["packs"] == {"main": {name: flat[name] for name in message["packs"]["main"]}}
+    part = dict.fromkeys(("charge_blocked", "discharge_blocked", "charge_share", "discharge_share"))
+    measured = {name: flat[name] for name in message["packs"]["main"] if name in flat}
+    assert message["packs"] == {"main": {**measured, **part, "condition": "in_use"}}
     assert {"voltage", "cells_mv", "balancing_bits", "freshness", "age_ms"} <= message["packs"]["main"].keys()
     core.now = replace(moment, packs={"main": View(Freshness.SILENT, age_s=60.0)})
     old = json.loads(encode(core, Topic.PACKS, 0).text)["packs"]["main"]

@@ -58,7 +58,7 @@ def test_a_count_that_is_only_counted_on_is_no_measurement(moment: Moment) -> No
     seen = (battery_numbers(replace(moment, view=view)), pack_measured(view), pack_numbers(guessed), last)
 
     assert {(each["soc_percent"], each["bms_soc_percent"]) for each in seen} == {(None, None)}
-    assert pack_now(view)["soc_percent"] is None
+    assert pack_now("main", replace(moment, packs={"main": view}))["soc_percent"] is None
     assert [each["value"] for each in live_registers(guessed) if each["address"] == 46] == [None]
     assert pack_numbers(guessed)["voltage"] == 54.321
 
@@ -152,7 +152,17 @@ def test_nothing_before_the_first_sample() -> None:
 OLD_NAMES = {"cells": "cells_mv", "balancing": "balancing_bits"}
 """Of the message, with what replaces them; they go with version 1.0."""
 
-OF_STATUS_ONLY = {"stats.uart", "stats.can", "stats.eventbus", "stats.energy", "packs", "outputs"}
+OF_STATUS_ONLY = {
+    "stats.uart",
+    "stats.can",
+    "stats.eventbus",
+    "stats.energy",
+    "packs",
+    "outputs",
+    "members",
+    "lowest_cell",
+    "highest_cell",
+}
 """Too long for a message that goes out each second."""
 
 

@@ -64,6 +64,7 @@ from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.routes import ROUTERS
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.frames import (
     Ack,
     ActionRequest,
@@ -380,6 +381,9 @@ class FakeCore:
         self.examinations = 0
         self.found: list[Finding] = []
         self.watched: dict[str, WatchedService] = {}
+        self.at_ports: list[Candidate] = []
+        """At the serial ports."""
+        self.packs_asked: list[str] = []
         self.traffic = [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
     def conflicts(self) -> Sequence[ConfigProblem]:
@@ -389,6 +393,11 @@ class FakeCore:
     def advice(self) -> Sequence[Advice]:
         """See ``Core``."""
         return self.advised
+
+    def device(self, pack: str = "") -> FakeDevice:
+        """See ``Core``: every pack has the same BMS here."""
+        self.packs_asked.append(pack)
+        return self.device_settings
 
     def moment(self) -> Moment:
         """See ``Core``."""
@@ -410,7 +419,8 @@ class FakeCore:
 
     def packs(self) -> Mapping[str, PackDetails]:
         """See ``Core``."""
-        return {MAIN_PACK: PackDetails(self.uart_figures, self.statistics, tuple(self.advised), tuple(self.unfit))}
+        details = PackDetails(self.uart_figures, self.statistics, tuple(self.advised), tuple(self.unfit))
+        return dict.fromkeys(self.now.battery.packs or [MAIN_PACK], details)
 
     def outputs(self) -> Mapping[str, CanState]:
         """See ``Core``."""
@@ -423,10 +433,6 @@ class FakeCore:
     def can(self) -> CanState:
         """See ``Core``."""
         return self.can_figures
-
-    def device_statistics(self) -> DeviceStatistics | None:
-        """See ``Core``."""
-        return self.statistics
 
     def watchdog(self) -> WatchdogState:
         """See ``Core``."""
@@ -453,8 +459,9 @@ class FakeCore:
         """See ``Core``."""
         return [frame for frame in self.seen_frames if frame.number > after]
 
-    async def trace(self) -> Sequence[TraceLine]:
+    async def trace(self, pack: str = "") -> Sequence[TraceLine]:
         """See ``Core``."""
+        self.packs_asked.append(pack)
         return self.traffic
 
     async def devices(self) -> FoundDevices:
@@ -462,6 +469,10 @@ class FakeCore:
         return FoundDevices(
             (SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", True, "error_active", 500_000),)
         )
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """See ``Core``."""
+        return self.at_ports
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``Core``."""

@@ -81,7 +81,7 @@ def noisy(core: Any, moment: Moment, make_frame: Callable[..., MonitoredFrame], 
     core.can_figures = CanState(up=True, jitter_max_ms=NOISE, gx_silent_for_s=NOISE)
     core.seen_frames.extend([make_frame(1), make_frame(2, 0x356, "6114D3FEEB00")])
 
-    async def trace() -> list[TraceLine]:
+    async def trace(_pack: str = "") -> list[TraceLine]:
         return [TraceLine(NOISE, "tx", "AA 03")]
 
     monkeypatch.setattr(core, "trace", trace)

@@ -18,11 +18,11 @@ def catalogue() -> None:
 
 async def test_many_at_once_read_once(core: Any) -> None:
     """Twenty browsers that open the page together cost one reading."""
-    cache = ReadoutCache(core)
+    cache = ReadoutCache(core, "")
     await cache.get(refresh=False)
     once = core.bms.reads
     core.bms.reads = 0
-    other = ReadoutCache(core)
+    other = ReadoutCache(core, "")
     readings = await asyncio.gather(*(other.get(refresh=True) for _ in range(20)))
     assert core.bms.reads == once
     assert all(reading is readings[0] for reading in readings)
@@ -31,7 +31,7 @@ async def test_many_at_once_read_once(core: Any) -> None:
 async def test_silent_bms_is_not_asked_again_at_once(core: Any, clock: FakeClock) -> None:
     """Readers of a page do not wait for one timeout after another."""
     core.bms.silent = True
-    cache = ReadoutCache(core)
+    cache = ReadoutCache(core, "")
     assert (await cache.get(refresh=False)).error
     core.bms.silent = False
     assert (await cache.get(refresh=True)).error
@@ -43,7 +43,7 @@ async def test_silent_bms_is_not_asked_again_at_once(core: Any, clock: FakeClock
 
 async def test_old_reading_is_kept_with_the_reason(core: Any, clock: FakeClock) -> None:
     """When the BMS falls silent the last values stay, with their time and why there is nothing newer."""
-    cache = ReadoutCache(core)
+    cache = ReadoutCache(core, "")
     good = await cache.get(refresh=False)
     core.bms.silent = True
     await clock.advance(10.0)
@@ -54,7 +54,7 @@ async def test_old_reading_is_kept_with_the_reason(core: Any, clock: FakeClock) 
 
 async def test_forgetting(core: Any) -> None:
     """After a write the next look reads anew, however soon it comes."""
-    cache = ReadoutCache(core)
+    cache = ReadoutCache(core, "")
     first = await cache.get(refresh=False)
     core.bms.words[315 - 300] = 3700
     assert await cache.get(refresh=False) is first
@@ -66,7 +66,7 @@ async def test_forgetting(core: Any) -> None:
 
 async def test_a_reading_that_began_before_a_write_does_not_count(core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another browser reads while something is written: the next look reads anew, however soon it comes."""
-    cache = ReadoutCache(core)
+    cache = ReadoutCache(core, "")
     read = type(core.device_settings).read
 
     async def slow(settings: Any) -> Any:
@@ -86,7 +86,7 @@ async def test_a_reading_that_began_before_a_write_does_not_count(core: Any, mon
 
 async def test_registers_of_a_reading(core: Any) -> None:
     """Every number lies within its range and every choice has its text; ranges come from the vendor here."""
-    readout = (await ReadoutCache(core).get(refresh=False)).readout
+    readout = (await ReadoutCache(core, "").get(refresh=False)).readout
     for each in register_answers(readout):
         assert each.available
         assert each.allowed_by == "vendor"

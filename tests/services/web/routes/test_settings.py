@@ -413,3 +413,43 @@ async def test_effective_values_are_those_of_the_engine(client: httpx.AsyncClien
     assert "cvl.chemistry" not in careful["values"]
     assert known["values"]["cvl.chemistry"] == "li-ion"
     assert known["cell_marks_v"]["target"] > careful["cell_marks_v"]["target"]
+
+
+PACKS = {"packs": {name: {"uart": {"device": f"/dev/{name}"}} for name in ("a", "b")}}
+
+
+async def test_a_pack_is_taken_out_of_service_by_its_name(client: httpx.AsyncClient, core: Any) -> None:
+    """What the button sends; the answer tells the one key, and null takes a whole pack away."""
+    assert (await client.post("/api/settings", json=PACKS)).json()["changed"] == ["packs.a", "packs.b"]
+
+    body = (await client.post("/api/settings", json={"packs": {"a": {"enabled": False}}})).json()
+    assert body["changed"] == ["packs.a.enabled"]
+    assert body["differences"] == [{"path": "packs.a.enabled", "old": True, "new": False}]
+    assert core.store.configuration.packs["a"].enabled is False
+    assert core.store.configuration.packs["b"].enabled is True
+
+    body = (await client.post("/api/settings", json={"packs": {"a": None}})).json()
+    assert body["changed"] == ["packs.a"]
+    assert body["differences"][0]["new"] is None
+    assert saved(core) == {"packs": {"b": PACKS["packs"]["b"]}}
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_the_only_pack_stays_in_service(client: httpx.AsyncClient, core: Any, language: str) -> None:
+    """Also where it has no entry of its own, in the reader's language."""
+    body = {"packs": {"main": {"enabled": False}}}
+    answer = await client.post("/api/settings", json=body, params={"lang": language})
+
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["path"], error["code"]) == (422, "packs.main.enabled", "config.only_pack")
+    assert saved(core) == {}
+
+
+async def test_names_of_packs_are_no_way_in(client: httpx.AsyncClient, core: Any) -> None:
+    """Whatever is sent as a name is refused at its path, and nothing is saved."""
+    for name in ("__proto__", "../../etc", "a b", "<script>", "é", "", "x" * 4000):
+        answer = await client.post("/api/settings", json={"packs": {name: {"uart": {"device": "/dev/a"}}}})
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["code"]) == (422, "must_be.pack_name"), name
+        assert len(error["path"]) < 100
+    assert saved(core) == {}

@@ -126,6 +126,7 @@ async def test_packs_and_outputs_in_short(visitor: httpx.AsyncClient, core: Any,
     status = (await visitor.get("/api/status")).json()
     assert status["packs"] == {
         "main": {
+            "condition": "in_use", "charge_share": None, "discharge_share": None,
             "freshness": "FRESH", "age_ms": 50, "voltage": 54.32, "current": -12.5, "soc_percent": 87.3,
             "min_cell_mv": 3415, "max_cell_mv": 3435, "temperature": 24.1,
         }

@@ -14,10 +14,11 @@ from tinybms_bridge.battery.quick import replace
 from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.state import MonitoredFrame
-from tinybms_bridge.services.flat import limit_numbers, live_registers, pack_measured
+from tinybms_bridge.services.flat import limit_numbers, live_registers, pack_measured, registers_now
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import rounded, shown
 from tinybms_bridge.services.web.live.overview import Overview
+from tinybms_bridge.services.web.live.pack_facts import pack_part
 from tinybms_bridge.services.web.live.status import live_status, outputs_now
 from tinybms_bridge.victron.can.codec import UnknownFrame, decode_frame
 from tinybms_bridge.words import ENGLISH, Language
@@ -109,8 +110,8 @@ def limits_message(moment: Moment) -> str:
 
 
 def packs_message(moment: Moment) -> str:
-    """Return what each pack measures, under the names of the flat message; some 400 bytes a pack of 16 cells."""
-    packs = {name: pack_measured(view) for name, view in moment.packs.items()}
+    """Return each pack under the names of the flat message, with its part in the battery; 500 bytes for 16 cells."""
+    packs = {name: {**pack_measured(view), **pack_part(name, moment)} for name, view in moment.packs.items()}
     return _text(rounded("", {"topic": Topic.PACKS, "packs": packs}))
 
 
@@ -120,8 +121,11 @@ def outputs_message(core: Core) -> str:
 
 
 def registers_message(moment: Moment) -> str:
-    """Return the live sample as ``/api/status`` has it under ``registers``."""
-    return _text(rounded("", {"topic": Topic.REGISTERS, "registers": live_registers(moment.view.measured)}))
+    """Return the live sample as ``/api/status`` has it under ``registers``; of several packs that of each by name."""
+    told: dict[str, object] = {"topic": Topic.REGISTERS, "registers": registers_now(moment)}
+    if len(moment.packs) > 1:
+        told["packs"] = {name: live_registers(view.measured) for name, view in moment.packs.items()}
+    return _text(rounded("", told))
 
 
 def can_message(frames: Sequence[MonitoredFrame], missed: int = 0) -> str:

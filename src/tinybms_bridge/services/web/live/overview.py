@@ -16,6 +16,7 @@ from tinybms_bridge.battery.flow import Flow
 from tinybms_bridge.battery.headline import Overall, cause, headline, overall
 from tinybms_bridge.battery.inhibits import Inhibit
 from tinybms_bridge.battery.limits import ChargeState, Limits, Quantity, Reason, sentence_of
+from tinybms_bridge.battery.quick import replace as replace_reason
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import View
@@ -30,7 +31,8 @@ from tinybms_bridge.services.flat import (
 from tinybms_bridge.services.ports import Core, EnergyOfToday, Hearing, Moment
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, rounded, shown
 from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
-from tinybms_bridge.services.web.live.status import LastValues, Measured, OutputNow
+from tinybms_bridge.services.web.live.pack_facts import PackFacts, pack_facts
+from tinybms_bridge.services.web.live.status import CellNow, LastValues, Measured, OutputNow, extremes_now
 from tinybms_bridge.words import ENGLISH, Language, Message, say
 
 __all__ = ["Overview", "OverviewAnswer"]
@@ -38,15 +40,6 @@ __all__ = ["Overview", "OverviewAnswer"]
 _MADE_FOR_S = 0.9
 """Less than the second between two messages, so that no tick finds the one before."""
 _SOMEBODY = "somebody"
-
-
-class CellNow(Answer):
-    """A cell that is an extreme of the whole battery."""
-
-    pack: str = Field(examples=["main"])
-    cell: int = Field(examples=[7])
-    """Number from 1."""
-    cell_mv: int = Field(examples=[3521])
 
 
 class ReasonNow(Answer):
@@ -135,7 +128,7 @@ class LastPackValues(Measured):
     at: datetime
 
 
-class OverviewPack(Measured):
+class OverviewPack(PackFacts, Measured):
     """One pack. Measurements are null while they are not live."""
 
     freshness: str = Field(examples=["FRESH"])
@@ -226,7 +219,7 @@ class OverviewAnswer(Measured):
     last: LastValues | None
     """The last values, while there are no live ones."""
     lowest_cell: CellNow | None
-    """Of all packs that are live."""
+    """Of all packs that count."""
     highest_cell: CellNow | None
     energy_today: Shown[EnergyOfToday] | None
     """Up to a minute behind; null without a history."""
@@ -283,7 +276,7 @@ class Overview:
         view, limits = moment.view, moment.view.limits
         self.flow.add(view.measured, limits, core.clock.monotonic())
         outputs, today = core.outputs(), core.history.today()
-        line = next((each.uart.why() for each in details.values() if not each.uart.up), None)
+        line = core.uart().why()
         told = headline(view, self.flow, line=line, unheard_s=None if hearing.connected else hearing.since_s)
         reaches_gx = any(each.up and each.keepalive_ok for each in outputs.values())
         active = [_alarm(each, language) for each in self._alarms.active(moment, core.clock.wall())]
@@ -297,7 +290,7 @@ class Overview:
             "headline": _told(told, language),
             "level": overall(moment.battery, view, heard=hearing.connected, reaches_gx=reaches_gx),
             **self._times(view),
-            **_extremes(moment),
+            **extremes_now(moment),
             "energy_today": None if today is None else shown(today),
             "limits": {quantity.name.lower(): _limit(quantity, view, language) for quantity in Quantity},
             "charge": {
@@ -343,18 +336,6 @@ def _told(told: Message | None, language: Language) -> dict[str, object] | None:
     return None if told is None else {**told.document(), "text": told.say(language)}
 
 
-def _extremes(moment: Moment) -> dict[str, object]:
-    live = [(name, view.measured.cells) for name, view in moment.packs.items() if view.measured is not None]
-    if not live:
-        return {"lowest_cell": None, "highest_cell": None}
-    low_name, low = min(live, key=lambda each: each[1].min_v)
-    high_name, high = max(live, key=lambda each: each[1].max_v)
-    return {
-        "lowest_cell": {"pack": low_name, "cell": low.min_number, "cell_mv": round(low.min_v * 1000.0)},
-        "highest_cell": {"pack": high_name, "cell": high.max_number, "cell_mv": round(high.max_v * 1000.0)},
-    }
-
-
 def _limit(quantity: Quantity, view: View, language: Language) -> dict[str, object]:
     unit, limits = "V" if quantity is Quantity.CVL else "A", view.limits
     actual = None if view.measured is None else _actual(quantity, view.measured)
@@ -398,13 +379,14 @@ def _pack(name: str, details: PackDetails, moment: Moment, language: Language) -
     line = details.uart
     return {
         **pack_measured(view),
+        **pack_facts(name, moment, language),
         "lowest_cell": measured.cells.min_number if measured else None,
         "highest_cell": measured.cells.max_number if measured else None,
         "last": None
         if last is None
         else {"at": last.at(moment.at), **pack_numbers(last.snapshot), "cells_mv": cells_mv(last.snapshot)},
         "axis": _axis(view.ratings, limits),
-        "worst": _worst(moment.view.limits, language) if len(moment.packs) == 1 else None,
+        "worst": _worst(name, moment, language),
         "serial_number": "" if identity is None else identity.serial_number,
         "uart": {"up": line.up, "reason": line.reason, "message": _told(line.why(), language)},
     }
@@ -423,12 +405,14 @@ def _axis(ratings: Ratings | None, limits: Limits | None) -> Mapping[str, object
     }
 
 
-def _worst(limits: Limits | None, language: Language) -> dict[str, object] | None:
-    """Return the limit that a cell of the only pack binds: reasons name no pack, so of several nobody knows it."""
+def _worst(name: str, moment: Moment, language: Language) -> dict[str, object] | None:
+    """Return the limit of the battery that this pack binds: of the only one, by a cell."""
+    limits, several = moment.view.limits, len(moment.packs) > 1
     for quantity in (Quantity.CCL, Quantity.DCL, Quantity.CVL):
         reason = None if limits is None else limits.binding(quantity)
-        if reason is not None and reason.cell is not None:
-            return {"limit": quantity.name.lower(), "code": reason.code, "text": cause(reason).say(language)}
+        if reason is not None and (reason.pack == name if several else reason.cell is not None):
+            told = cause(replace_reason(reason, pack=""))
+            return {"limit": quantity.name.lower(), "code": reason.code, "text": told.say(language)}
     return None
 
 

@@ -11,7 +11,7 @@ from datetime import datetime
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic, which brings it, takes no other before Python 3.12
 
-from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, firmware_text
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Cells, firmware_text
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.flat import (
@@ -21,15 +21,17 @@ from tinybms_bridge.services.flat import (
     battery_numbers,
     cells_mv,
     limit_numbers,
-    live_registers,
     pack_numbers,
+    registers_now,
     temperatures,
 )
 from tinybms_bridge.services.ports import Core, Hearing, Moment
 from tinybms_bridge.services.web.answers import Answer, Shown
+from tinybms_bridge.services.web.live.pack_facts import pack_facts
 
 __all__ = [
     "BatteryNow",
+    "CellNow",
     "CvlStats",
     "FlatStats",
     "LiveRegister",
@@ -38,6 +40,7 @@ __all__ = [
     "OutputNow",
     "PackNow",
     "battery_now",
+    "extremes_now",
     "flat_counters",
     "live_status",
     "outputs_now",
@@ -110,7 +113,7 @@ class Measured(Answer):
     power_w: float | None
     time_left_s: int | None
     cells_mv: list[int]
-    """Cell 1 first; empty without a live sample."""
+    """Cell 1 first, of several packs one pack after the other; empty without a live sample."""
 
 
 class LastValues(Measured):
@@ -123,9 +126,20 @@ class LastValues(Measured):
     """Alarms and notices that were active when the core last answered; empty while it does."""
 
 
+class CellNow(Answer):
+    """A cell that is an extreme of the whole battery."""
+
+    pack: str = Field(examples=["main"])
+    cell: int = Field(examples=[7])
+    """Number from 1, in its pack."""
+    cell_mv: int = Field(examples=[3521])
+
+
 class PackNow(Answer):
     """One pack in short; null while it is not live."""
 
+    condition: str | None = Field(examples=["in_use"])
+    """Null while the core is not heard."""
     freshness: str = Field(examples=["FRESH"])
     age_ms: int | None
     """Age of its last sample."""
@@ -135,6 +149,9 @@ class PackNow(Answer):
     min_cell_mv: int | None
     max_cell_mv: int | None
     temperature: float | None
+    charge_share: float | None
+    """Its part of the current of the battery, 0 to 1; null for the only one."""
+    discharge_share: float | None
 
 
 class OutputNow(Answer):
@@ -152,7 +169,7 @@ class BatteryNow(Measured):
     temperatures: list[float | None]
     """°C: the board's own sensor and the two external ones; empty without a live sample."""
     balancing_bits: int | None
-    """Bit 0 is cell 1."""
+    """Bit 0 is cell 1; null for several packs, each of which has its own."""
     age_ms: int | None
     """Age of the last sample."""
     freshness: str = Field(examples=["FRESH"])
@@ -181,14 +198,14 @@ class LiveStatus(BatteryNow):
 
 def battery_now(core: Core, moment: Moment) -> dict[str, object]:
     """Return the values of ``BatteryNow``."""
-    snapshot = moment.view.measured
+    snapshot, several = moment.view.measured, len(moment.packs) > 1
     return {
         **battery_numbers(moment),
         "uptime_ms": round(core.uptime_s * 1000.0),
         "status": snapshot.pack.status.name if snapshot else None,
         "cells_mv": cells_mv(snapshot),
         "temperatures": temperatures(snapshot),
-        "balancing_bits": balancing_bits(snapshot),
+        "balancing_bits": None if several else balancing_bits(snapshot),
         "alarms": active_levels(moment),
         "inhibits": [inhibit.direction.value for inhibit in core.inhibits()],
         "core": core.hearing(),
@@ -198,10 +215,36 @@ def battery_now(core: Core, moment: Moment) -> dict[str, object]:
 _PACK_NAMES = ("voltage", "current", "soc_percent", "min_cell_mv", "max_cell_mv", "temperature")
 
 
-def pack_now(view: View) -> dict[str, object]:
+def pack_now(name: str, moment: Moment) -> dict[str, object]:
     """Return the values of ``PackNow``."""
+    view, facts = moment.packs[name], pack_facts(name, moment)
     numbers = pack_numbers(view.measured)
-    return {**age_numbers(view), **{name: numbers[name] for name in _PACK_NAMES}}
+    return {
+        "condition": facts["condition"],
+        **age_numbers(view),
+        **{each: numbers[each] for each in _PACK_NAMES},
+        "charge_share": facts["charge_share"],
+        "discharge_share": facts["discharge_share"],
+    }
+
+
+def extremes_now(moment: Moment) -> dict[str, object]:
+    """Return a ``CellNow`` for the lowest and the highest cell of all packs that count; None while none is live."""
+    battery = moment.battery
+    counting = [name for name in moment.packs if name in battery.members or not battery.members]
+    live = [(name, cells) for name in counting if (cells := _live_cells(moment.packs[name])) is not None]
+    if not live:
+        return {"lowest_cell": None, "highest_cell": None}
+    low_name, low = min(live, key=lambda each: each[1].min_v)
+    high_name, high = max(live, key=lambda each: each[1].max_v)
+    return {
+        "lowest_cell": {"pack": low_name, "cell": low.min_number, "cell_mv": round(low.min_v * 1000.0)},
+        "highest_cell": {"pack": high_name, "cell": high.max_number, "cell_mv": round(high.max_v * 1000.0)},
+    }
+
+
+def _live_cells(view: View) -> Cells | None:
+    return view.measured.cells if view.measured is not None and view.measured.cells.count else None
 
 
 def outputs_now(core: Core) -> dict[str, object]:
@@ -215,4 +258,4 @@ def live_status(core: Core, *, registers: bool) -> dict[str, object]:
     now = battery_now(core, moment)
     stats = {**flat_counters(core.uart(), core.can()), "cvl": limit_numbers(moment.view.limits)}
     message = {**now, "cells": now["cells_mv"], "balancing": now["balancing_bits"], "stats": stats}
-    return {**message, "registers": live_registers(moment.view.measured)} if registers else message
+    return {**message, "registers": registers_now(moment)} if registers else message

@@ -35,10 +35,11 @@ class Reading:
 
 
 class ReadoutCache:
-    """Keeps one reading."""
+    """Keeps one reading of the BMS of a pack."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, pack: str) -> None:
         self._core = core
+        self._pack = pack
         self._reading = Reading(None, None)
         self._tried_at_s = float("-inf")
         self._current = False
@@ -64,7 +65,7 @@ class ReadoutCache:
     async def _read(self) -> None:
         self._tried_at_s, forgotten = self._core.clock.monotonic(), self._forgotten
         try:
-            readout = await self._core.device_settings.read()
+            readout = await self._core.device(self._pack).read()
         except (LinkError, DeviceRefused) as error:
             self._reading = replace(self._reading, error=error.description)
             return
@@ -72,21 +73,24 @@ class ReadoutCache:
         self._reading = Reading(readout, self._core.clock.wall())
 
 
-def cache_of(app: Starlette) -> ReadoutCache:
-    """Return the cache of an application; the first call makes it."""
-    if not hasattr(app.state, "device_readout"):
-        app.state.device_readout = ReadoutCache(app.state.core)
-    cache: ReadoutCache = app.state.device_readout
-    return cache
+def cache_of(app: Starlette, pack: str) -> ReadoutCache:
+    """Return the cache of an application for a pack; the first call makes it."""
+    if not hasattr(app.state, "device_readouts"):
+        app.state.device_readouts = {}
+    caches: dict[str, ReadoutCache] = app.state.device_readouts
+    known = app.state.core.packs()
+    for gone in [name for name in caches if name and name not in known]:
+        del caches[gone]
+    return caches.setdefault(pack, ReadoutCache(app.state.core, pack))
 
 
 @contextmanager
-def written_to(app: Starlette) -> Iterator[None]:
+def written_to(app: Starlette, pack: str) -> Iterator[None]:
     """Forget what was read before and during what is done within, however it ends."""
     try:
         yield
     finally:
-        cache_of(app).forget()
+        cache_of(app, pack).forget()
 
 
 class EnumValue(Answer):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
 
@@ -26,7 +26,7 @@ from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.live.broadcaster import BroadcasterStatistics
 from tinybms_bridge.services.web.live.watch import Change, Watch
 from tinybms_bridge.services.web.routes.monitor import FrameAnswer, decoded_frames
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, asked_pack, config_mistake
+from tinybms_bridge.services.web.routes.shared import AddressedPack, TextLanguage, TheCore, TheWatch, config_mistake
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.tinybms.traffic_words import explain_traffic
 from tinybms_bridge.words import Language
@@ -45,6 +45,7 @@ __all__ = [
     "read_diagnostics",
     "read_trace",
     "router",
+    "traffic",
     "traffic_answer",
 ]
 
@@ -159,7 +160,7 @@ class Diagnostics(Answer):
     eventbus: Shown[BusStatistics]
     uart: Shown[UartState]
     uart_trace: list[Shown[TraceLine]]
-    """The last traffic with the BMS, oldest first."""
+    """The last traffic with the BMS, oldest first; of several packs with that of the first."""
     can: Shown[CanDiagnostics]
     websocket: Shown[BroadcasterStatistics]
     history: Shown[HistoryState]
@@ -243,10 +244,10 @@ class TrafficAnswer(Answer):
     lines: list[TrafficLine]
 
 
-@router.get("/api/uart/traffic", response_model=TrafficAnswer, dependencies=[Depends(asked_pack)])
-async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
+@router.get("/api/uart/traffic", response_model=TrafficAnswer)
+async def traffic(core: TheCore, _user: Viewer, heavy: Heavy, lang: TextLanguage, pack: AddressedPack) -> Response:
     """Return the last traffic on the line to the BMS, with its meaning; none while the core is not heard."""
-    lines, now = await read_trace(core), core.clock.wall()
+    lines, now = await read_trace(core, pack), core.clock.wall()
     return await heavy.answer(lambda: traffic_answer(lines, now, lang))
 
 
@@ -267,10 +268,13 @@ def traffic_answer(lines: Sequence[TraceLine], now: datetime, language: Language
     )
 
 
-async def read_trace(core: Core) -> Sequence[TraceLine]:
-    """Return the last traffic with the BMS; none while the core is not heard, which the answer says elsewhere."""
+async def read_trace(core: Core, pack: str = "") -> Sequence[TraceLine]:
+    """Return the last traffic with a BMS; none while the core is not heard, which the answer says elsewhere.
+
+    Of several packs it is that of the first, unless one is named: each has its own.
+    """
     try:
-        return await core.trace()
+        return await core.trace(pack or next(iter(core.packs()), ""))
     except LinkError:
         return ()
 

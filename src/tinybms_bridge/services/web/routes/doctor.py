@@ -3,13 +3,13 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BeforeValidator, Field
 
 from tinybms_bridge.doctor.findings import worst
 from tinybms_bridge.services.ports import Examination
 from tinybms_bridge.services.web.answers import Answer
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, asked_pack
+from tinybms_bridge.services.web.routes.shared import AskedPack, TextLanguage, TheCore
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import JsonValue, Language, say
 
@@ -46,8 +46,8 @@ class DoctorAnswer(Answer):
     """In the order in which to solve them."""
 
 
-@router.get("/api/doctor", dependencies=[Depends(asked_pack)])
-async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage) -> DoctorAnswer:
+@router.get("/api/doctor")
+async def doctor(core: TheCore, _user: Viewer, lang: TextLanguage, _pack: AskedPack) -> DoctorAnswer:
     """Examine configuration, BMS, its line, CAN bus, GX and machine; takes some seconds and changes nothing."""
     return doctor_answer(await core.examine(), lang)
 

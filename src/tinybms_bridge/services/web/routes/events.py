@@ -12,11 +12,11 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.services.web.answers import Answer, Shown
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.routes.history import TIME_HINT, seconds_of
-from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore
+from tinybms_bridge.services.web.routes.shared import LARGEST_NUMBER, TextLanguage, TheCore, of_several
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.words import Language
 
-__all__ = ["Events", "events_page", "router"]
+__all__ = ["Events", "events_of_pack", "events_page", "router"]
 
 router = APIRouter(tags=["events"])
 
@@ -48,12 +48,20 @@ async def events(
     ] = None,
     source: Literal["bms", "bridge"] | None = None,
     severity: Literal["info", "warning", "fault", "unknown"] | None = None,
+    pack: Annotated[
+        str | None, Query(max_length=64, description="Only entries about this pack, also one that is no more.")
+    ] = None,
 ) -> Response:
-    """Return entries of the event list, newest first; within a time, only those whose time is known."""
+    """Return entries of the event list, newest first; within a time, only those whose time is known.
+
+    While there is one pack, every entry is about it, and none names it.
+    """
     now = core.clock.wall()
     since = None if begin is None else datetime.fromtimestamp(seconds_of("from", begin, now), UTC)
     until = None if end is None else datetime.fromtimestamp(seconds_of("to", end, now), UTC)
     known = core.events()
+    if pack is not None:
+        known = events_of_pack(known, of_several(core, pack))
     if known and after > known[-1].number:  # of a list that was lost
         after = 0
 
@@ -68,6 +76,11 @@ async def events(
         )
 
     return await heavy.answer(lambda: events_page(list(filter(wanted, known)), limit, lang, named=user.is_known))
+
+
+def events_of_pack(found: Sequence[EventRecord], pack: str) -> Sequence[EventRecord]:
+    """Return the entries about a pack; all where the name is empty, because there is one."""
+    return [each for each in found if each.pack == pack] if pack else found
 
 
 def events_page(found: Sequence[EventRecord], limit: int, language: Language, *, named: bool) -> Events:

@@ -8,18 +8,29 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
+from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.snapshot import Identity, Ratings
-from tinybms_bridge.battery.state import PackState
 from tinybms_bridge.battery.view import Last, View
 from tinybms_bridge.link.state import CanState, PackDetails, UartState
 from tinybms_bridge.services.flat import cells_mv, pack_measured, pack_numbers
 from tinybms_bridge.services.ports import Moment
-from tinybms_bridge.services.web.answers import Answer, Mistake, Shown, extended, in_language
+from tinybms_bridge.services.web.answers import Answer, Done, Mistake, Shown, extended, in_language
 from tinybms_bridge.services.web.heavy import Heavy
+from tinybms_bridge.services.web.live.pack_facts import PackFacts, pack_facts
 from tinybms_bridge.services.web.live.status import Measured
 from tinybms_bridge.services.web.routes import tinybms
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, config_mistake, known_pack
-from tinybms_bridge.services.web.security import Viewer
+from tinybms_bridge.services.web.routes.device_requests import ActionBody, RestoreRequest, WriteAnswer, WriteRequest
+from tinybms_bridge.services.web.routes.diagnostics import TrafficAnswer, traffic
+from tinybms_bridge.services.web.routes.events import Events, events_of_pack, events_page
+from tinybms_bridge.services.web.routes.shared import (
+    LARGEST_NUMBER,
+    TextLanguage,
+    TheCore,
+    config_mistake,
+    known_pack,
+    of_several,
+)
+from tinybms_bridge.services.web.security import Admin, Facts, Viewer
 from tinybms_bridge.words import Language
 
 __all__ = ["LastMeasured", "OutputAnswer", "OutputList", "PackAnswer", "PackMap", "router"]
@@ -33,7 +44,7 @@ class LastMeasured(Measured):
     at: datetime
 
 
-class PackAnswer(Measured):
+class PackAnswer(PackFacts, Measured):
     """One pack: what it measures, who its BMS is, and how the line to it is. Measurements are null while not live."""
 
     name: str
@@ -57,6 +68,8 @@ class PackAnswer(Measured):
     """What in the configuration does not fit this pack; the limits are bounded all the same."""
     advice: list[tinybms.AdviceAnswer]
     """What an expert would change in the settings of its BMS."""
+    energy: Shown[EnergyTotals]
+    """Its own counters."""
 
 
 class PackMap(Answer):
@@ -111,8 +124,70 @@ async def registers(
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
 ) -> Response:
     """Return every setting of the BMS of a pack, as ``/api/tinybms/registers``."""
-    del name  # one BMS is configured
-    return await tinybms.registers(request, user, heavy, lang, refresh, group)
+    return await tinybms.registers(request, user, heavy, lang, name, refresh, group)
+
+
+@router.get("/api/packs/{name}/info")
+async def info(name: Name, core: TheCore, user: Viewer) -> tinybms.Info:
+    """Return identity, ratings and statistics of the BMS of a pack, as ``/api/tinybms/info``."""
+    return await tinybms.info(core, user, name)
+
+
+@router.get("/api/packs/{name}/advice")
+async def advice(name: Name, request: Request, core: TheCore, user: Viewer, lang: TextLanguage) -> tinybms.AdviceList:
+    """Return what an expert would change in the settings of the BMS of a pack, as ``/api/tinybms/advice``."""
+    return await tinybms.advice(request, core, user, lang, name)
+
+
+@router.post("/api/packs/{name}/write")
+async def write(
+    request: Request, core: TheCore, user: Admin, name: Name, facts: Facts, body: WriteRequest, lang: TextLanguage
+) -> WriteAnswer:
+    """Write settings to the BMS of a pack, as ``/api/tinybms/write``."""
+    return await tinybms.write(request, core, user, facts, body, lang, name)
+
+
+@router.post("/api/packs/{name}/action")
+async def act(request: Request, core: TheCore, user: Admin, name: Name, facts: Facts, body: ActionBody) -> Done:
+    """Let the BMS of a pack do something once, as ``/api/tinybms/action``."""
+    return await tinybms.act(request, core, user, facts, body, name)
+
+
+@router.get("/api/packs/{name}/backup", response_class=Response, responses={200: {"content": {"application/json": {}}}})
+async def backup(name: Name, request: Request, core: TheCore, user: Viewer, *, force: bool = False) -> Response:
+    """Return every setting of the BMS of a pack as a file, as ``/api/tinybms/backup``."""
+    return await tinybms.backup(request, core, user, name, force=force)
+
+
+@router.post("/api/packs/{name}/restore")
+async def restore(
+    request: Request, core: TheCore, user: Admin, name: Name, facts: Facts, body: RestoreRequest, lang: TextLanguage
+) -> WriteAnswer:
+    """Write a backup to the BMS of a pack, as ``/api/tinybms/restore``."""
+    return await tinybms.restore(request, core, user, facts, body, lang, name)
+
+
+@router.get("/api/packs/{name}/traffic", response_model=TrafficAnswer)
+async def pack_traffic(name: Name, core: TheCore, user: Viewer, heavy: Heavy, lang: TextLanguage) -> Response:
+    """Return the last traffic on the line to a pack, as ``/api/uart/traffic``."""
+    return await traffic(core, user, heavy, lang, name)
+
+
+@router.get("/api/packs/{name}/events")
+async def events(
+    name: Name,
+    core: TheCore,
+    user: Viewer,
+    lang: TextLanguage,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[
+        int | None, Query(ge=1, le=LARGEST_NUMBER, description="Only entries with a smaller number.")
+    ] = None,
+) -> Events:
+    """Return the entries of the event list that are about a pack, newest first."""
+    known = [each for each in core.events() if before is None or each.number < before]
+    found = events_of_pack(known, of_several(core, name))
+    return events_page(found, limit, lang, named=user.is_known)
 
 
 @router.get("/api/outputs")
@@ -124,15 +199,13 @@ async def outputs(core: TheCore, _user: Viewer, lang: TextLanguage) -> OutputLis
     )
 
 
-_UNSEEN = PackState()
-
-
 def _answer(name: str, moment: Moment, details: PackDetails, language: Language) -> PackAnswer:
     view = moment.packs.get(name, View())
-    state = moment.battery.packs.get(name, _UNSEEN)
+    state = moment.battery.pack(name)
     return PackAnswer.model_validate(
         {
             **pack_measured(view),
+            **pack_facts(name, moment, language),
             "name": name,
             "last": None if view.last is None else _last(view.last, moment),
             "identity": state.identity,
@@ -141,6 +214,7 @@ def _answer(name: str, moment: Moment, details: PackDetails, language: Language)
             "statistics": tinybms.statistics_answer(details.statistics),
             "conflicts": [config_mistake(each) for each in details.conflicts],
             "advice": [tinybms.advice_answer(each, language) for each in details.advice],
+            "energy": state.energy,
         }
     )
 

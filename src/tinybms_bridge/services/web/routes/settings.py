@@ -167,7 +167,7 @@ async def replace_settings(
 ) -> Saved:
     """Put a whole configuration in the place of the present one, for example a backup; otherwise as POST.
 
-    What it does not name of `hardware` and `web_server` stays as it is.
+    What it does not name of `hardware`, `packs` and `web_server` stays as it is; with `packs` it names all of them.
     """
     change = await _change(core.store.replace, await request.body(), asked, facts)
     return _answer(change, core.store, response, asked, facts)

@@ -34,16 +34,18 @@ from tinybms_bridge.words import ENGLISH, JsonValue, Language, Message, message
 
 __all__ = [
     "LARGEST_NUMBER",
+    "AddressedPack",
+    "AskedPack",
     "TextLanguage",
     "TheCore",
     "TheWatch",
-    "asked_pack",
     "config_mistake",
     "config_problem",
     "device_failures",
     "known_pack",
     "note",
     "note_writes",
+    "of_several",
     "plain",
     "plan_facts",
 ]
@@ -69,16 +71,29 @@ TheCore = Annotated[Core, Depends(_core)]
 """The bridge."""
 
 
-async def asked_pack(
-    core: TheCore,
-    _user: Viewer,
-    pack: Annotated[str | None, Query(max_length=64, description="Name of the pack; needless while there is one.")] = (
-        None
-    ),
-) -> None:
-    """Refuse the name of a pack that there is not."""
+PackQuery = Annotated[str | None, Query(max_length=64, description="Name of the pack; needless while there is one.")]
+
+
+async def asked_pack(core: TheCore, _user: Viewer, pack: PackQuery = None) -> str | None:
+    """Return the name of the pack that is asked for, None for none; refuse one that there is not."""
+    return None if pack is None else known_pack(core, pack)
+
+
+async def addressed_pack(core: TheCore, _user: Viewer, pack: PackQuery = None) -> str:
+    """Return the name of the pack that is meant: of several it has to be said. Raises ProblemError."""
     if pack is not None:
-        known_pack(core, pack)
+        return known_pack(core, pack)
+    names = list(core.packs())
+    if len(names) > 1:
+        raise ProblemError(422, "pack_needed", message("request.which_pack", packs=names), packs=names)
+    return names[0] if names else ""
+
+
+AddressedPack = Annotated[str, Depends(addressed_pack)]
+"""Name of the pack whose BMS is meant; empty while none is known."""
+
+AskedPack = Annotated[str | None, Depends(asked_pack)]
+"""Name of the pack that is asked for; None: of the battery."""
 
 
 async def _watch(connection: HTTPConnection) -> Watch:
@@ -152,12 +167,17 @@ _MOST_CHANGES = 10
 _LEFT_ALONE = frozenset({Outcome.UNCHANGED, Outcome.NOT_TRIED})
 
 
-def note(core: Core, told: Message, user: User, severity: Severity = Severity.INFO) -> None:
-    """Have the bridge write what a user did into its log and its event list; the text names nobody."""
-    core.note(Noted(severity, told, user.name))
+def note(core: Core, told: Message, user: User, severity: Severity = Severity.INFO, pack: str = "") -> None:
+    """Have the bridge write what a user did, and to which pack, into its log and event list; the text names nobody."""
+    core.note(Noted(severity, told, user.name, of_several(core, pack)))
 
 
-def note_writes(core: Core, report: Report, user: User) -> None:
+def of_several(core: Core, pack: str) -> str:
+    """Return the name of a pack where there are several; empty for the only one."""
+    return pack if len(core.packs()) > 1 else ""
+
+
+def note_writes(core: Core, report: Report, user: User, pack: str = "") -> None:
     """Tell which settings of the BMS somebody has written, or tried to."""
     done = [
         _words(each.change) + ("" if each.outcome.good else f" ({each.outcome})")
@@ -168,7 +188,7 @@ def note_writes(core: Core, report: Report, user: User) -> None:
         severity = Severity.INFO if report.good else Severity.WARNING
         more = max(0, len(done) - _MOST_CHANGES) or None
         told = message(EventCode.SETTINGS_WRITTEN, changes=done[:_MOST_CHANGES], more=more)
-        note(core, told, user, severity)
+        note(core, told, user, severity, pack)
 
 
 def plan_facts(facts: Facts, plan: Plan, *, dry_run: bool) -> None:

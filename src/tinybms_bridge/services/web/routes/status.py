@@ -1,20 +1,23 @@
 """``GET /api/status``: the flat object that the README of the ESP32 firmware shows."""
 
 from fastapi import APIRouter
+from pydantic import Field
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.flat import limit_numbers, live_registers
+from tinybms_bridge.services.flat import limit_numbers, registers_now
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Shown
 from tinybms_bridge.services.web.live.status import (
     BatteryNow,
+    CellNow,
     FlatStats,
     LiveRegister,
     OutputNow,
     PackNow,
     battery_now,
+    extremes_now,
     flat_counters,
     outputs_now,
     pack_now,
@@ -39,6 +42,10 @@ class Stats(FlatStats):
 class Status(BatteryNow):
     """The whole state. Measurements are null before the first sample, and while data is old (HOLD, SILENT)."""
 
+    members: list[str] = Field(examples=[[]])
+    """Of several packs, those whose values these are, in the order of their cells; empty for one."""
+    lowest_cell: CellNow | None
+    highest_cell: CellNow | None
     packs: dict[str, PackNow]
     """Each pack in short, by name; ``/api/packs`` has all of it."""
     outputs: dict[str, OutputNow]
@@ -51,10 +58,12 @@ class Status(BatteryNow):
 async def status(core: TheCore, _user: Viewer) -> Status:
     """Return the whole state of battery and bridge."""
     moment = core.moment()
-    registers = live_registers(moment.view.measured)
-    packs = {name: pack_now(view) for name, view in moment.packs.items()}
+    registers = registers_now(moment)
+    packs = {name: pack_now(name, moment) for name in moment.packs}
     now = {
         **battery_now(core, moment),
+        "members": moment.battery.members,
+        **extremes_now(moment),
         "packs": packs,
         "outputs": outputs_now(core),
         "stats": _stats(core, moment),

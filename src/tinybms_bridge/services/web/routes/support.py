@@ -29,7 +29,7 @@ from tinybms_bridge.services.web.routes.diagnostics import read_diagnostics, rea
 from tinybms_bridge.services.web.routes.doctor import doctor_answer
 from tinybms_bridge.services.web.routes.events import events_page
 from tinybms_bridge.services.web.routes.monitor import can_log
-from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch
+from tinybms_bridge.services.web.routes.shared import TextLanguage, TheCore, TheWatch, of_several
 from tinybms_bridge.services.web.security import Admin, User
 from tinybms_bridge.services.web.security.dependencies import TheGate
 from tinybms_bridge.tinybms.settings import backup_of, backup_text
@@ -53,9 +53,9 @@ configuration.json  the configuration in force
 status.json, limits.json, alarms.json    the battery now
 diagnostics.json    both processes, their parts, lines and counters
 log.txt, events.json                     what happened
-uart.json           the last traffic with the BMS
+uart.json           the last traffic with the BMS; of several packs one for each, numbered in their order
 can.log             the last CAN frames, as candump writes them (tinybms-bridge decode reads it)
-bms-settings.json   the settings of the BMS, as tinybms-bridge settings restore reads them
+bms-settings.json   the settings of the BMS, as tinybms-bridge settings restore reads them; also one for each
 missing.json        what could not be had, and why
 """
 
@@ -99,7 +99,6 @@ async def _contents(
     moment, wall, frames, known = core.moment(), core.clock.wall(), core.frames(), core.events()
     configuration = core.store.in_force
     diagnostics = await read_diagnostics(core, watch, language)
-    trace = await read_trace(core)
     status, limits = rounded("", live_status(core, registers=True)), limits_message(moment)
     alarms = alarms_answer(watch.alarms, core, user, language)
     doctor = None
@@ -107,9 +106,13 @@ async def _contents(
         doctor = await core.examine()
     except BridgeError as error:
         missing["doctor.json"] = error.description.say(language)
-    reading = await cache_of(request.app).get(refresh=False)
-    if reading.readout is None:
-        missing["bms-settings.json"] = "" if reading.error is None else reading.error.say(language)
+    readings, traces = {}, {}
+    for number, name in enumerate(core.packs(), start=1):
+        ending = f"-{number}.json" if of_several(core, name) else ".json"  # names are no names of files
+        readings[f"bms-settings{ending}"] = reading = await cache_of(request.app, name).get(refresh=False)
+        if reading.readout is None:
+            missing[f"bms-settings{ending}"] = "" if reading.error is None else reading.error.say(language)
+        traces[f"uart{ending}"] = await read_trace(core, name)
 
     def made() -> Iterator[tuple[str, object]]:
         yield "README.txt", _README
@@ -123,13 +126,12 @@ async def _contents(
         yield "diagnostics.json", diagnostics()
         yield "events.json", events_page(known, _MOST_EVENTS, language, named=False)
         yield "log.txt", "".join(f"{line}\n" for line in core.logs.read(_MOST_LINES, None, None, None, "").lines)
-        yield "uart.json", traffic_answer(trace, wall, language)
+        for name, lines in traces.items():
+            yield name, traffic_answer(lines, wall, language)
         yield "can.log", can_log(frames)
-        if reading.readout is not None:
-            yield (
-                "bms-settings.json",
-                json.loads(backup_text(backup_of(reading.readout, reading.at or wall, force=True))),
-            )
+        for name, reading in readings.items():
+            if reading.readout is not None:
+                yield name, json.loads(backup_text(backup_of(reading.readout, reading.at or wall, force=True)))
         yield "missing.json", missing
 
     return made

@@ -10,14 +10,16 @@ from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
 from tinybms_bridge.battery.advice import Advice
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.snapshot import Identity, Ratings
+from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.events import EventCode
+from tinybms_bridge.link.state import PackDetails
 from tinybms_bridge.services.web.answers import Answer, Done, Shown
 from tinybms_bridge.services.web.heavy import Heavy
 from tinybms_bridge.services.web.problems import ProblemError
@@ -37,9 +39,9 @@ from tinybms_bridge.services.web.routes.device_requests import (
     write_answer,
 )
 from tinybms_bridge.services.web.routes.shared import (
+    AddressedPack,
     TextLanguage,
     TheCore,
-    asked_pack,
     device_failures,
     note,
     note_writes,
@@ -63,12 +65,19 @@ __all__ = [
     "AdviceList",
     "Info",
     "Registers",
+    "act",
+    "advice",
     "advice_answer",
+    "backup",
+    "info",
+    "registers",
+    "restore",
     "router",
     "statistics_answer",
+    "write",
 ]
 
-router = APIRouter(prefix="/api/tinybms", tags=["BMS"], dependencies=[Depends(asked_pack)])
+router = APIRouter(prefix="/api/tinybms", tags=["BMS"])
 
 
 class Info(Answer):
@@ -83,16 +92,20 @@ class Info(Answer):
 
 
 @router.get("/info")
-async def info(core: TheCore, _user: Viewer) -> Info:
+async def info(core: TheCore, _user: Viewer, pack: AddressedPack) -> Info:
     """Return identity, ratings and lifetime statistics of the BMS, as last read."""
-    moment = core.moment()
-    view = moment.view
+    moment, details = core.moment(), core.packs().get(pack, _UNKNOWN)
+    several = len(moment.battery.packs) > 1
+    view = moment.packs.get(pack, View()) if several else moment.view
     return Info(
-        identity=moment.battery.identity,
+        identity=moment.battery.pack(pack).identity if several else moment.battery.identity,
         ratings=view.ratings,
         lifetime_s=view.measured.pack.lifetime_s if view.measured else None,
-        statistics=statistics_answer(core.device_statistics()),
+        statistics=statistics_answer(details.statistics),
     )
+
+
+_UNKNOWN = PackDetails()
 
 
 def statistics_answer(found: DeviceStatistics | None) -> dict[str, float | int | str] | None:
@@ -137,11 +150,11 @@ class AdviceList(Answer):
 
 
 @router.get("/advice")
-async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLanguage) -> AdviceList:
+async def advice(request: Request, core: TheCore, _user: Viewer, lang: TextLanguage, pack: AddressedPack) -> AdviceList:
     """Return what an expert would change in the settings of the BMS; empty until they are known."""
-    found = tuple(core.advice())
+    found = tuple(core.packs().get(pack, _UNKNOWN).advice)
     if found:
-        readout = (await cache_of(request.app).get(refresh=False)).readout
+        readout = (await cache_of(request.app, pack).get(refresh=False)).readout
         if readout is not None:
             found = await asyncio.to_thread(held_against, found, readout)
     return AdviceList(count=len(found), advice=[advice_answer(each, lang) for each in found])
@@ -185,11 +198,12 @@ async def registers(
     _user: Viewer,
     heavy: Heavy,
     lang: TextLanguage,
+    pack: AddressedPack,
     refresh: Annotated[bool, Query(description="Read the BMS now instead of showing the last reading.")] = False,
     group: Annotated[str | None, Query(max_length=100, examples=["settings.cell"])] = None,
 ) -> Response:
     """Return every setting with range, unit and present value; without values while the BMS does not answer."""
-    reading = await cache_of(request.app).get(refresh=refresh)
+    reading = await cache_of(request.app, pack).get(refresh=refresh)
 
     def made() -> Registers:
         found = register_answers(reading.readout, group, lang)
@@ -201,46 +215,56 @@ async def registers(
 
 @router.post("/write")
 async def write(
-    request: Request, core: TheCore, user: Admin, facts: Facts, body: WriteRequest, lang: TextLanguage
+    request: Request,
+    core: TheCore,
+    user: Admin,
+    facts: Facts,
+    body: WriteRequest,
+    lang: TextLanguage,
+    pack: AddressedPack,
 ) -> WriteAnswer:
     """Write settings to the BMS, all judged before the first is written, each read back."""
     values = await asyncio.to_thread(wanted, body)
     with device_failures():
-        plan = await core.device_settings.plan(values)
+        plan = await core.device(pack).plan(values)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None, lang)
-        with written_to(request.app):
+        with written_to(request.app, pack):
             held_to(plan, body.expected)
-            report = await core.device_settings.apply(values, plan, confirm=body.confirm, by=user.name)
-    note_writes(core, report, user)
+            report = await core.device(pack).apply(values, plan, confirm=body.confirm, by=user.name)
+    note_writes(core, report, user, pack)
     return write_answer(plan, report, lang)
 
 
 @router.post("/action")
-async def act(request: Request, core: TheCore, user: Admin, facts: Facts, body: ActionBody) -> Done:
+async def act(
+    request: Request, core: TheCore, user: Admin, facts: Facts, body: ActionBody, pack: AddressedPack
+) -> Done:
     """Let the BMS do something once: restart, set its state of charge, clear its counters."""
     facts |= {"action": body.action, "value": body.value}
-    with device_failures(), written_to(request.app):
-        result = await core.device_settings.perform(body.action, body.value, confirm=body.confirm, by=user.name)
+    with device_failures(), written_to(request.app, pack):
+        result = await core.device(pack).perform(body.action, body.value, confirm=body.confirm, by=user.name)
     if not result.outcome.good:
         failed = message("action.failed", action=body.action, result=result.description)
         raise ProblemError(502, "action_failed", failed, result=result.as_dict())
     told = message(EventCode.ACTION_DONE, action=body.action, value=body.value)
-    note(core, told, user, Severity.WARNING)
+    note(core, told, user, Severity.WARNING, pack)
     return Done(message=f"{body.action.info.title}: done")
 
 
 @router.get("/backup", response_class=Response, responses={200: {"content": {"application/json": {}}}})
-async def backup(request: Request, core: TheCore, user: Viewer, *, force: bool = False) -> Response:
+async def backup(
+    request: Request, core: TheCore, user: Viewer, pack: AddressedPack, *, force: bool = False
+) -> Response:
     """Return every setting as a file for ``/api/tinybms/restore``; read now, or within the last seconds."""
-    reading = await cache_of(request.app).get(refresh=True)
+    reading = await cache_of(request.app, pack).get(refresh=True)
     if reading.error is not None or reading.readout is None:
         raise ProblemError(503, "bms_unreachable", reading.error or message("request.bms_not_read"))
     with device_failures():
         kept = backup_of(reading.readout, reading.at or core.clock.wall(), force=force)
     if user.is_known:  # anybody else could fill the event list
-        note(core, message(EventCode.SETTINGS_BACKED_UP, serial=kept.identity.serial_number), user)
+        note(core, message(EventCode.SETTINGS_BACKED_UP, serial=kept.identity.serial_number), user, pack=pack)
     name = f"tinybms-{kept.identity.serial_number or 'settings'}.json"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(backup_text(kept), media_type="application/json", headers=headers)
@@ -248,21 +272,27 @@ async def backup(request: Request, core: TheCore, user: Viewer, *, force: bool =
 
 @router.post("/restore")
 async def restore(
-    request: Request, core: TheCore, user: Admin, facts: Facts, body: RestoreRequest, lang: TextLanguage
+    request: Request,
+    core: TheCore,
+    user: Admin,
+    facts: Facts,
+    body: RestoreRequest,
+    lang: TextLanguage,
+    pack: AddressedPack,
 ) -> WriteAnswer:
     """Write a backup to the BMS; what it holds already is not written again."""
     with device_failures():
         kept = await asyncio.to_thread(_parsed, body.backup)
-        plan = await core.device_settings.plan_backup(kept, force=body.force)
+        plan = await core.device(pack).plan_backup(kept, force=body.force)
         plan_facts(facts, plan, dry_run=body.dry_run)
         if body.dry_run:
             return write_answer(plan, None, lang)
-        with written_to(request.app):
+        with written_to(request.app, pack):
             held_to(plan, body.expected)
-            report = await core.device_settings.apply_backup(
+            report = await core.device(pack).apply_backup(
                 kept, plan, force=body.force, confirm=body.confirm, by=user.name
             )
-    note_writes(core, report, user)
+    note_writes(core, report, user, pack)
     return write_answer(plan, report, lang)
 
 
