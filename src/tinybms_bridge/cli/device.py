@@ -5,7 +5,7 @@ Who holds a port that cannot be opened is said.
 
 import errno
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -35,17 +35,19 @@ BAUDRATE = 115200
 
 
 class BridgeDevice:
-    """The BMS of the running bridge, which asks it what only reads."""
+    """The BMS of a pack of the running bridge, which asks it what only reads."""
 
-    def __init__(self, link: "Connection[CoreState]") -> None:
+    def __init__(self, link: "Connection[CoreState]", pack: str = "") -> None:
         from tinybms_bridge.link.device import LinkedDevice
 
-        self._device = LinkedDevice(link)
+        self._device = LinkedDevice(link, pack)
         self.statistics = self._device.statistics
         """Of the requests of this command."""
         self.connected = self._device.connected
         self.link = link
-        self.port = next((pack.uart.device for pack in link.mirror.state.packs.values()), "")
+        self.pack = pack
+        """Which BMS; empty while there is one."""
+        self.port = next((each.uart.device for name, each in link.mirror.state.packs.items() if pack in ("", name)), "")
         """The port that the bridge has."""
 
     async def request(self, request: "Request", *, attempts: int | None = None) -> "Reply":
@@ -60,21 +62,24 @@ async def read_settings(client: "Device") -> "Readout":
     from tinybms_bridge.tinybms.settings import BmsSettings
 
     if isinstance(client, BridgeDevice):
-        return await LinkedSettings(client.link).read()
+        return await LinkedSettings(client.link, client.pack).read()
     return await BmsSettings(cast("TinyBmsClient", client), SystemClock()).read()
 
 
 @asynccontextmanager
 async def linked_device(device: str) -> "AsyncIterator[BridgeDevice | None]":
     """Give the BMS of the bridge that runs here, if it is the one at ``device``; None where that is to be opened."""
+    import asyncio
+
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(linked(""))
         except LinkError:  # none runs, or it is not ours to ask: whoever holds the port is named when it is opened
             yield None
             return
-        ports = [pack.uart.device for pack in link.mirror.state.packs.values()]
-        yield BridgeDevice(link) if device == "auto" or _is_one_of(device, ports) else None
+        ports = {name: pack.uart.device for name, pack in link.mirror.state.packs.items()}
+        at = "" if device == "auto" else await asyncio.to_thread(_pack_at, device, ports)
+        yield BridgeDevice(link, at if len(ports) > 1 else "") if device == "auto" or at else None
 
 
 @asynccontextmanager
@@ -92,8 +97,10 @@ async def connected(device: str, baudrate: int = BAUDRATE) -> "AsyncIterator[Dev
         yield client
 
 
-def _is_one_of(port: str, others: Sequence[str]) -> bool:
-    return any(os.path.realpath(port) == os.path.realpath(other) for other in others)
+def _pack_at(device: str, ports: Mapping[str, str]) -> str:
+    """Return the pack whose port a device is; empty for none."""
+    wanted = os.path.realpath(device)
+    return next((name for name, port in ports.items() if os.path.realpath(port) == wanted), "")
 
 
 @asynccontextmanager
