@@ -5,7 +5,7 @@ Who holds a port that cannot be opened is said.
 
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -44,7 +44,7 @@ pack_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
 
 
 class BridgeDevice:
-    """The BMS of the running bridge, which asks it what only reads."""
+    """The BMS of a pack of the running bridge, which asks it what only reads."""
 
     def __init__(self, link: "Connection[CoreState]", pack: str = "") -> None:
         from tinybms_bridge.link.device import LinkedDevice
@@ -82,6 +82,8 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
 
     Of several packs the one that is named, or at that port. Raises LinkError where neither says which.
     """
+    import asyncio
+
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(linked(""))
@@ -90,7 +92,8 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
                 raise LinkError(message("pack.of_no_bridge", pack=pack, reason=error.description)) from error
             yield None
             return
-        found = _pack_at(device, pack, {name: each.uart.device for name, each in link.mirror.state.packs.items()})
+        ports = {name: each.uart.device for name, each in link.mirror.state.packs.items()}
+        found = await asyncio.to_thread(_pack_at, device, pack, ports)
         yield None if found is None else BridgeDevice(link, found)
 
 
@@ -100,7 +103,8 @@ def _pack_at(device: str, pack: str, ports: Mapping[str, str]) -> str | None:
         raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
     if not pack and device == "auto" and len(ports) > 1:
         raise LinkError(message("pack.which", packs=list(ports)))
-    at_port = next((name for name, port in ports.items() if _is_one_of(device, [port])), None)
+    wanted = os.path.realpath(device)
+    at_port = next((name for name, port in ports.items() if os.path.realpath(port) == wanted), None)
     found = pack or ("" if device == "auto" else at_port)
     return "" if found is not None and len(ports) == 1 else found
 
@@ -120,10 +124,6 @@ async def connected(device: str, baudrate: int = BAUDRATE, *, pack: str = "") ->
             return
     async with _opened(device, baudrate) as client:
         yield client
-
-
-def _is_one_of(port: str, others: Sequence[str]) -> bool:
-    return any(os.path.realpath(port) == os.path.realpath(other) for other in others)
 
 
 @asynccontextmanager
