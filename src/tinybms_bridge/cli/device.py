@@ -3,6 +3,7 @@
 Who holds a port that cannot be opened is said.
 """
 
+import asyncio
 import errno
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -93,20 +94,21 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
             yield None
             return
         ports = {name: each.uart.device for name, each in link.mirror.state.packs.items()}
-        found = await asyncio.to_thread(_pack_at, device, pack, ports)
-        yield None if found is None else BridgeDevice(link, found)
+        if pack and pack not in ports:
+            raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
+        if not pack and device == "auto" and len(ports) > 1:
+            raise LinkError(message("pack.which", packs=list(ports)))
+        found = pack if pack or device == "auto" else await asyncio.to_thread(_pack_at, device, ports)
+        if found is None:
+            yield None
+            return
+        yield BridgeDevice(link, found if len(ports) > 1 else "")
 
 
-def _pack_at(device: str, pack: str, ports: Mapping[str, str]) -> str | None:
-    """Return the pack that is meant, empty for the only one; None for a port that the bridge does not have."""
-    if pack and pack not in ports:
-        raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
-    if not pack and device == "auto" and len(ports) > 1:
-        raise LinkError(message("pack.which", packs=list(ports)))
-    wanted = os.path.realpath(device)
-    at_port = next((name for name, port in ports.items() if os.path.realpath(port) == wanted), None)
-    found = pack or ("" if device == "auto" else at_port)
-    return "" if found is not None and len(ports) == 1 else found
+def _pack_at(device: str, ports: Mapping[str, str]) -> str | None:
+    """Return the pack whose port this is; None for a port that the bridge does not have. Blocks."""
+    place = os.path.realpath(device)
+    return next((name for name, port in ports.items() if os.path.realpath(port) == place), None)
 
 
 @asynccontextmanager
@@ -175,8 +177,6 @@ def is_busy(error: LinkError) -> bool:
 
 async def _with_holder(device: str) -> LinkError | None:
     """Return an error that names the program that holds a port; None when nobody is seen, as for "auto"."""
-    import asyncio
-
     from tinybms_bridge.hal.processes import processes_holding, stop_command
 
     holders = [] if device == "auto" else await asyncio.to_thread(processes_holding, device)
