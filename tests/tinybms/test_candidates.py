@@ -102,8 +102,9 @@ def wires() -> Iterator[Callable[[], Wire]]:
 @asynccontextmanager
 async def served(device: AnsweringDevice | None = None) -> AsyncIterator[str]:
     """A device on a port of this process; without one a simulated BMS."""
-    served: AnsweringDevice = device or await asyncio.to_thread(SimulatedBms.build, CLOCK)
-    server = PtyServer(served, CLOCK)
+    if device is None:
+        device = await asyncio.to_thread(SimulatedBms.build, CLOCK)
+    server = PtyServer(device, CLOCK)
     await asyncio.to_thread(server.open)
     running = asyncio.create_task(server.run())
     yield server.path
