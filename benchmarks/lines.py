@@ -108,8 +108,8 @@ class Lines:
         print("ready", flush=True)
         while True:
             wait_s = max(0.0, self._due[0][0] - monotonic()) if self._due else None
-            readable, _, _ = select.select([sys.stdin, *self._open], [], [], wait_s)
-            if sys.stdin in readable:
+            readable, _, _ = select.select([sys.stdin.fileno(), *self._open], [], [], wait_s)
+            if sys.stdin.fileno() in readable:
                 if not sys.stdin.readline():
                     return
                 if self._open:

@@ -45,7 +45,7 @@ pack_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
 
 
 class BridgeDevice:
-    """The BMS of the running bridge, which asks it what only reads."""
+    """The BMS of a pack of the running bridge, which asks it what only reads."""
 
     def __init__(self, link: "Connection[CoreState]", pack: str = "") -> None:
         from tinybms_bridge.link.device import LinkedDevice
@@ -83,6 +83,8 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
 
     Of several packs the one that is named, or at that port. Raises LinkError where neither says which.
     """
+    import asyncio
+
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(linked(""))

@@ -43,7 +43,7 @@ _ALONE = Apart()
 
 
 def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, now_s: float) -> Apart:
-    """Return which packs are further than ``join_v`` from the middle of the others.
+    """Return which packs are further than ``join_v`` from the middle of all, or of two from the other.
 
     Of two packs the one that came last is the one that joins, or else both.
     """
@@ -57,7 +57,7 @@ def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, no
             memory if memory.known == voltages_v.keys() and not memory.since_s else Apart(known=frozenset(voltages_v))
         )
     for name, voltage_v in voltages_v.items():
-        off_v = abs(voltage_v - _middle_of_others(ordered, voltage_v))
+        off_v = _off_v(ordered, voltage_v)
         before = name in memory.packs
         turns = off_v < join_v * _NEAR_SHARE if before else off_v > join_v
         begun_s = memory.since_s.get(name, now_s)
@@ -72,12 +72,13 @@ def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, no
     return Apart(frozenset(joining), since_s, frozenset(voltages_v), most_v, join_v)
 
 
-def _middle_of_others(ordered: list[float], own: float) -> float:
-    """Return the median of sorted values without one of them."""
-    others = ordered.copy()
-    others.remove(own)
-    half = len(others) // 2
-    return others[half] if len(others) % 2 else (others[half - 1] + others[half]) / 2.0
+def _off_v(ordered: list[float], own_v: float) -> float:
+    """Return how far a pack is from the middle of all; of two from the other one."""
+    if len(ordered) == 2:
+        return ordered[1] - ordered[0]
+    half = len(ordered) // 2
+    middle_v = ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2.0
+    return abs(own_v - middle_v)
 
 
 def odd_packs(contexts: Mapping[str, Context]) -> frozenset[str]:

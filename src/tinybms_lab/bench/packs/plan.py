@@ -13,6 +13,8 @@ from tinybms_lab.bms.bank import CABLE_OHM
 
 __all__ = ["PackFault", "PackFaultKind", "PackFaults", "PackPlan", "PacksScenario", "as_one"]
 
+_CLOSE_S = (-5.0, 45.0)
+"""From before a change until a battery has decided to do without a silent pack, in a scenario of longer steps."""
 _EDGE_S = 120.0
 """After something has happened to a pack every second counts for so long."""
 
@@ -99,6 +101,7 @@ class PackFaults(FaultPlayer):
     def __init__(self, scenario: PacksScenario) -> None:
         super().__init__(scenario)
         self._start_s = scenario.start_s
+        self._coarse = scenario.step_s > scenario.poll_s
         self._pack_faults = scenario.pack_faults
         self._edges_s = sorted(
             self._start_s + time_s
@@ -111,6 +114,10 @@ class PackFaults(FaultPlayer):
     def active(self) -> bool:
         """Whether anything is wrong with all, or has just happened to one."""
         return super().active or any(at_s <= self._now_s < at_s + _EDGE_S for at_s in self._edges_s)
+
+    def close(self, now_s: float) -> bool:
+        """Return whether every reading matters now, in a scenario whose steps are longer than that."""
+        return self._coarse and any(_CLOSE_S[0] <= now_s - at_s < _CLOSE_S[1] for at_s in self._edges_s)
 
     def next_change_s(self, now_s: float) -> float:
         """See ``FaultPlayer.next_change_s``."""
