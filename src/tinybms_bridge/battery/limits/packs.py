@@ -121,8 +121,6 @@ class Decision:
     charge: Mapping[str, float] = field(default_factory=dict)
     """Share of each pack in charging, as it is reckoned."""
     discharge: Mapping[str, float] = field(default_factory=dict)
-    lead_v: float = 0.0
-    """Voltage between the pack that is highest and the one that is lowest."""
 
 
 def begin_packs(battery: Memory, packs: Mapping[str, Memory], clock: BatteryClock | None = None) -> PacksMemory:
@@ -274,7 +272,6 @@ def step_battery(
         rebulk=rebulk,
         chemistry=chemistry,
     )
-    voltages_v = [each.snapshot.pack.voltage_v for each in seen.values()]
     outcome = Decision(
         limits,
         freshness.state,
@@ -284,7 +281,6 @@ def step_battery(
         conditions,
         reckoned(charge, silent_takes=True),
         reckoned(discharge, silent_takes=False),
-        max(voltages_v) - min(voltages_v),
     )
     return outcome, replace(memory, battery=after, wish_v=wish_v)
 
