@@ -282,6 +282,8 @@ def _plating_s(pack: PackRun, battery: Trace) -> float:
 
 def _rises(run: PacksRun, fault: PackFault) -> Iterator[Rise]:
     """Yield each limit that was higher while a pack was away than in the half minute before."""
+    if fault.after_s < _FIRST_S:
+        return
     start_s, trace = run.scenario.start_s, run.battery.trace
     from_s, to_s = start_s + fault.after_s, start_s + min(fault.until_s, run.scenario.hours * 3600.0)
     times_s = trace.column(Column.TIME_S)
