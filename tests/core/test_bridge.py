@@ -1181,7 +1181,7 @@ async def test_configuration_may_change_before_there_is_an_adapter(rig: Rig) -> 
 
 
 async def test_a_machine_without_time_reads_more_seldom_and_says_so(rig: Rig) -> None:
-    """Never more seldom than once a second, so that data stays fresh; in the event list, and where the line is shown."""
+    """Never more seldom than once a second, so that data stays fresh; told in the event list and at the line."""
     rig.load = 0.8
     bridge = await rig.started()
     assert bridge.pack.state().slowed is None
