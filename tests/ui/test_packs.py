@@ -44,7 +44,14 @@ def four_packs(bridge: Any, page: Page) -> dict[str, Any]:
         "bears": born | {"ccl": {"value": 0.0, "code": "cell_voltage", "text": "cell 3 at 3.62 V"}},
         "active_alarms": [{"name": "high_voltage", "level": "alarm", "text": "High voltage: alarm (cell 3 at 3.62 V)"}],
     }
-    gone: dict[str, Any] = {"cells_mv": [], "voltage": None, "current": None, "soc_percent": None, "temperature": None, "bears": None}
+    gone: dict[str, Any] = {
+        "cells_mv": [],
+        "voltage": None,
+        "current": None,
+        "soc_percent": None,
+        "temperature": None,
+        "bears": None,
+    }
     last = {"at": state["at"], **{key: pack[key] for key in ("cells_mv", "voltage", "current", "soc_percent")}}
     packs["c"] |= gone | {
         "freshness": "SILENT",
