@@ -164,7 +164,7 @@ async def test_the_last_pack_that_is_left_is_free_again() -> None:
     """Taking all but one out of service leaves one pack, read as the only one is."""
     board = Board(3, 0.001)
     await board.run(LOOK_S)
-    assert [pack.pace.phase for pack in board.packs.values()] == [0.0, 0.25, 0.5]
+    assert [pack.pace.phase for pack in board.packs.values()] == [0.0, 0.5, 0.0]
     board.packs = {"p1": board.packs["p1"]}
     await board.run(LOOK_S)
 

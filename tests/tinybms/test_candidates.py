@@ -23,7 +23,7 @@ from tinybms_bridge.tinybms.candidates import find_candidates
 from tinybms_bridge.tinybms.found_units import Candidate, FoundUnit, KnownPort
 from tinybms_bridge.tinybms.frames import ReadModbus, decode_request
 from tinybms_bridge.words import message
-from tinybms_lab.bms import PtyServer, SimulatedBms
+from tinybms_lab.bms import AnsweringDevice, Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 BAUD = 115_200
 CLOCK = SystemClock()
@@ -100,9 +100,10 @@ def wires() -> Iterator[Callable[[], Wire]]:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[str]:
-    """A simulated BMS on a port of this process."""
-    device = await asyncio.to_thread(SimulatedBms.build, CLOCK)
+async def served(device: AnsweringDevice | None = None) -> AsyncIterator[str]:
+    """A device on a port of this process; without one a simulated BMS."""
+    if device is None:
+        device = await asyncio.to_thread(SimulatedBms.build, CLOCK)
     server = PtyServer(device, CLOCK)
     await asyncio.to_thread(server.open)
     running = asyncio.create_task(server.run())
@@ -133,6 +134,15 @@ async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
     assert unit.capacity_ah is not None
     assert unit.voltage_v is not None
     assert 40.0 < unit.voltage_v < 60.0
+
+
+async def test_settings_that_cannot_be_true_are_not_told() -> None:
+    """77 cells: garbled, or another device that speaks the protocol; that somebody answers is told all the same."""
+    async with served(DumpDevice(Dump({}, {**real_dump().registers, 307: 77}), CLOCK)) as path:
+        (candidate,) = await found(ports=Ports(path))
+
+    assert candidate.unit is not None
+    assert (candidate.unit.series_cells, candidate.unit.capacity_ah, candidate.message) == (None, None, None)
 
 
 async def test_the_port_is_free_again_at_once() -> None:

@@ -244,7 +244,7 @@ async def test_a_pace_bounds_the_interval_at_once_and_is_gone_back_from(
 
 
 async def test_packs_of_one_moment_are_asked_together(bms: ScriptedBms, quick: ClientSettings) -> None:
-    """Whenever their ports were opened, packs 1 and 5 of eight are asked in the same turns, apart from pack 2."""
+    """Whenever their ports were opened, packs 1 and 5 of sixteen are asked in the same turns, apart from pack 2."""
     asked_s: dict[int, list[float]] = {1: [], 2: [], 5: []}
     settings = replace(QUICK, adaptive=AdaptiveSettings())
     async with AsyncExitStack() as stack:
@@ -260,7 +260,7 @@ async def test_packs_of_one_moment_are_asked_together(bms: ScriptedBms, quick: C
 
             unit.answer = noted
             poller, _ = await stack.enter_async_context(polling(unit, quick, settings))
-            poller.pace = pace_of(index, 8)
+            poller.pace = pace_of(index, 16)
             await asyncio.sleep(0.037)
         await asyncio.sleep(3.0)
 

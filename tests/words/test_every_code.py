@@ -85,7 +85,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
 CHECKS = {
     *("configuration", "serial_port", "link", "bms", "identity", "settings", "advice", "polling", "plausibility"),
     *("state", "events", "history", "balancing", "count", "battery", "web_port", "state_directory", "clock", "can"),
-    *("gx", "core", "watchdog"),
+    *("gx", "core", "watchdog", "packs"),
 }
 """What the doctor looks at."""
 

@@ -311,8 +311,12 @@ class RemoteCore:
         return Hearing(connected, max(0.0, now_s - (mirror.since_s if connected else heard_s)))
 
     def packs(self) -> Mapping[str, PackDetails]:
-        """Return what is known of each pack; its line counts as down while the core is not heard."""
-        found = self._mirror.state.packs
+        """Return what is known of each pack; its line counts as down while the core is not heard.
+
+        Of a pack that was taken out of the configuration the link may still have a branch: the battery says which are.
+        """
+        state = self._mirror.state
+        found = {name: state.packs.get(name, _NOTHING) for name in state.battery.packs or state.packs}
         if self.hearing().connected:
             return found
         return {name: replace(each, uart=_unheard_line(each.uart)) for name, each in found.items()}

@@ -25,11 +25,15 @@ def cause_of_condition(
     device: str = "",
     cells: int | None = None,
     expected: int | None = None,
+    unsteady: bool = False,
 ) -> AlarmCause | None:
     """Return the cause that the part of a pack in the battery is for an alarm; None for one that is none.
 
     ``device``: where the same unit answers a second time. ``cells``: those of an odd pack, where their number is odd.
+    ``unsteady``: it has come and gone too often to be trusted at once.
     """
+    if unsteady:
+        return AlarmCause(message("cause.pack_unsteady"), pack=pack)
     if condition is PackCondition.SILENT:
         return AlarmCause(message("cause.pack_silent", silent_s=silent_s), silent_s, unit="s", pack=pack)
     if condition is PackCondition.JOINING:
@@ -47,7 +51,7 @@ def alarms_together(
     packs: Mapping[str, Alarms],
     conditions: Iterable[tuple[AlarmLevel, AlarmCause]],
 ) -> Alarms:
-    """Return the alarms of the battery; the same object while no level has changed.
+    """Return the alarms of the battery; the same object while no level has changed, nor which pack it is of, and why.
 
     ``packs``: of those that are seen. ``conditions``: what the parts of the packs in the battery are, with its level.
     """
@@ -65,8 +69,6 @@ def alarms_together(
                 levels[AlarmName.BMS_INTERNAL] = level
                 worst.pop(AlarmName.BMS_INTERNAL, None)
             levels.setdefault(AlarmName.BMS_INTERNAL, AlarmLevel.OK)
-    if levels == before.levels:
-        return before
     causes = {
         name: replace(found, pack=worst[name])
         for name in levels
@@ -74,4 +76,11 @@ def alarms_together(
     }
     if told is not None:
         causes[AlarmName.BMS_INTERNAL] = told
+    if levels == before.levels and _places(causes) == _places(before.causes):
+        return before
     return Alarms(MappingProxyType(levels), MappingProxyType(causes))
+
+
+def _places(causes: Mapping[AlarmName, AlarmCause]) -> dict[AlarmName, tuple[str, str]]:
+    """Return of which pack each alarm is, and why, without the value, which moves."""
+    return {name: (cause.pack, cause.message.code) for name, cause in causes.items()}

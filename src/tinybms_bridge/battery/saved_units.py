@@ -3,7 +3,7 @@
 Pure: which state counts when a unit is met, and the document that keeps them all.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -35,9 +35,13 @@ _MOST_COUNTER_S = 2**32
 """A lifetime counter of 32 bits."""
 
 
-def key_by_name(pack: str) -> str:
-    """Return the key of a unit without a serial number of its own, where there are several packs."""
-    return f"pack {pack}"
+def key_by_name(pack: str, serial: str = NO_SERIAL) -> str:
+    """Return the key of a unit that is known by its pack: one without a serial number, or with that of another one."""
+    return f"{serial[:_LONGEST_SERIAL]} pack {pack}".strip()
+
+
+_LONGEST_SERIAL = 40
+"""What is left beside the name of a pack; that of a TinyBMS has 24 digits."""
 
 
 def battery_memory(memory: Memory) -> Memory:
@@ -126,11 +130,11 @@ class SavedUnits:
         """Return this with a unit in use: with its own state, with the unclaimed one, or with the start values."""
         if key == self.current:
             return self
-        others = {other: state for other, state in self.units.items() if other != key}
         adopts = key not in self.units and self.current is None
         state = self.units.get(key) or (self.unclaimed if adopts else None) or SavedState()
-        kept = dict(islice(others.items(), max(0, len(others) - _MOST_UNITS + 1), None))
-        return SavedUnits({**kept, key: state}, None if adopts else self.unclaimed, key)
+        kept = self._kept_beside(key, self.packs.values())
+        unclaimed = None if adopts else self.unclaimed
+        return replace(self, units={**kept, key: state}, unclaimed=unclaimed, current=key)
 
     def of_battery(self) -> SavedBattery:
         """Return what is kept of the battery of several packs; before there were several, that of the unit in use."""
@@ -147,22 +151,43 @@ class SavedUnits:
         """Return the counters of the unit of a pack; of the battery for an empty name."""
         return self.of_pack(pack).energy if pack else self.of_battery().state.energy
 
-    def meet_as(self, pack: str, key: str) -> "SavedUnits":
+    def meet_as(self, pack: str, key: str, *, same: bool = False) -> "SavedUnits":
         """Return this with a unit as that of a pack: with its own state, with the unclaimed one, or with start values.
 
         A state from before there was a unit, and of one without a serial number, is adopted by the first pack.
+        ``same``: it is the unit that was there, and has told its number only now: what is new by its number goes on.
         """
-        if self.packs.get(pack) == key:
+        before = self.packs.get(pack)
+        if before == key:
             return self
         state, unclaimed = self.units.get(key), self.unclaimed
-        if state is None and unclaimed is not None and not self.packs:
+        if state is None and same and before is not None:
+            state = self.units.get(before)
+        elif state is None and unclaimed is not None and not self.packs:
             state, unclaimed = unclaimed, None
         elif state is None and not self.packs and self.current == NO_SERIAL:
             state = self.units.get(NO_SERIAL)
-        others = {other: each for other, each in self.units.items() if other != key}
-        kept = dict(islice(others.items(), max(0, len(others) - _MOST_UNITS + 1), None))
         packs = {name: each for name, each in self.packs.items() if each != key} | {pack: key}
+        kept = self._kept_beside(key, packs.values())
         return replace(self, units={**kept, key: state or SavedState()}, unclaimed=unclaimed, packs=packs)
+
+    def is_double(self, serial: str) -> bool:
+        """Return whether several units have this serial number: then each of them is known by its pack."""
+        return serial != NO_SERIAL and any(key == key_by_name(name, serial) for name, key in self.packs.items())
+
+    def with_double(self, serial: str, pack: str) -> "SavedUnits":
+        """Return this with the unit of a pack, which was known by its serial number, as one of several that have it."""
+        key = key_by_name(pack, serial)
+        state = self.units.get(serial) or SavedState()
+        others = {other: each for other, each in self.units.items() if other not in (serial, key)}
+        return replace(self, units={**others, key: state}, packs={**self.packs, pack: key})
+
+    def _kept_beside(self, key: str, in_use: Collection[str]) -> dict[str, SavedState]:
+        """Return what is kept beside a unit: those in use, and the others that were met last."""
+        others = [other for other in self.units if other != key]
+        spare = [other for other in others if other not in in_use]
+        gone = set(spare[: max(0, len(others) - _MOST_UNITS + 1)])
+        return {other: self.units[other] for other in others if other not in gone}
 
     def with_packs(self, states: Mapping[str, SavedState], battery: SavedBattery) -> "SavedUnits":
         """Return this with new states of the units of packs, by pack, and of the battery."""
@@ -174,10 +199,16 @@ class SavedUnits:
         """Return whether a restart from ``saved`` would matter."""
         if self.current != saved.current or self.packs != saved.packs:
             return True
-        if self.battery is None or saved.battery is None:
-            return self.battery is not saved.battery or self.state.urgent_after(saved.state)
-        units = (self.units[key].urgent_after(saved.units[key]) for key in self.packs.values() if key in saved.units)
-        return self.battery.state.urgent_after(saved.battery.state) or any(units)
+        if (self.battery is None) is not (saved.battery is None) or self.state.urgent_after(saved.state):
+            return True
+        battery, before = self.battery, saved.battery
+        if battery is not None and before is not None and battery.state.urgent_after(before.state):
+            return True
+        return any(
+            self.units[key].urgent_after(saved.units.get(key) or SavedState())
+            for key in self.packs.values()
+            if key in self.units
+        )
 
     def to_document(self) -> dict[str, object]:
         """Return a JSON-ready document."""

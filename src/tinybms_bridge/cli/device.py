@@ -3,9 +3,10 @@
 Who holds a port that cannot be opened is said.
 """
 
+import asyncio
 import errno
 import os
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, cast
 
@@ -44,7 +45,7 @@ pack_option: Callable[[Callable[..., None]], Callable[..., None]] = click.option
 
 
 class BridgeDevice:
-    """The BMS of the running bridge, which asks it what only reads."""
+    """The BMS of a pack of the running bridge, which asks it what only reads."""
 
     def __init__(self, link: "Connection[CoreState]", pack: str = "") -> None:
         from tinybms_bridge.link.device import LinkedDevice
@@ -82,6 +83,8 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
 
     Of several packs the one that is named, or at that port. Raises LinkError where neither says which.
     """
+    import asyncio
+
     async with AsyncExitStack() as stack:
         try:
             link = await stack.enter_async_context(linked(""))
@@ -90,19 +93,22 @@ async def linked_device(device: str, pack: str = "") -> "AsyncIterator[BridgeDev
                 raise LinkError(message("pack.of_no_bridge", pack=pack, reason=error.description)) from error
             yield None
             return
-        found = _pack_at(device, pack, {name: each.uart.device for name, each in link.mirror.state.packs.items()})
-        yield None if found is None else BridgeDevice(link, found)
+        ports = {name: each.uart.device for name, each in link.mirror.state.packs.items()}
+        if pack and pack not in ports:
+            raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
+        if not pack and device == "auto" and len(ports) > 1:
+            raise LinkError(message("pack.which", packs=list(ports)))
+        found = pack if pack or device == "auto" else await asyncio.to_thread(_pack_at, device, ports)
+        if found is None:
+            yield None
+            return
+        yield BridgeDevice(link, found if len(ports) > 1 else "")
 
 
-def _pack_at(device: str, pack: str, ports: Mapping[str, str]) -> str | None:
-    """Return the pack that is meant, empty for the only one; None for a port that the bridge does not have."""
-    if pack and pack not in ports:
-        raise LinkError(message("request.no_pack", name=pack, meant=nearest(pack, ports)))
-    if not pack and device == "auto" and len(ports) > 1:
-        raise LinkError(message("pack.which", packs=list(ports)))
-    at_port = next((name for name, port in ports.items() if _is_one_of(device, [port])), None)
-    found = pack or ("" if device == "auto" else at_port)
-    return "" if found is not None and len(ports) == 1 else found
+def _pack_at(device: str, ports: Mapping[str, str]) -> str | None:
+    """Return the pack whose port this is; None for a port that the bridge does not have. Blocks."""
+    place = os.path.realpath(device)
+    return next((name for name, port in ports.items() if os.path.realpath(port) == place), None)
 
 
 @asynccontextmanager
@@ -120,10 +126,6 @@ async def connected(device: str, baudrate: int = BAUDRATE, *, pack: str = "") ->
             return
     async with _opened(device, baudrate) as client:
         yield client
-
-
-def _is_one_of(port: str, others: Sequence[str]) -> bool:
-    return any(os.path.realpath(port) == os.path.realpath(other) for other in others)
 
 
 @asynccontextmanager
@@ -175,8 +177,6 @@ def is_busy(error: LinkError) -> bool:
 
 async def _with_holder(device: str) -> LinkError | None:
     """Return an error that names the program that holds a port; None when nobody is seen, as for "auto"."""
-    import asyncio
-
     from tinybms_bridge.hal.processes import processes_holding, stop_command
 
     holders = [] if device == "auto" else await asyncio.to_thread(processes_holding, device)

@@ -6,7 +6,7 @@ What else looks at the bridge takes its ``state`` and its parts' own; what chang
 import logging
 import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -158,7 +158,7 @@ class Bridge:
             run_blocking=machine.run_blocking,
         )
         self.pace = PaceKeeper(
-            config, lambda: {name: pack for name, pack in self.packs.items() if pack.enabled}, self.bus
+            config, lambda: {name: pack for name, pack in self.packs.items() if pack.in_service}, self.bus
         )
         """How often the packs are read."""
         self.inhibits = Inhibits(
@@ -215,7 +215,7 @@ class Bridge:
         )
 
     @property
-    def packs(self) -> dict[str, Pack]:
+    def packs(self) -> Mapping[str, Pack]:
         """The packs by name."""
         return self._packs.by_name
 
@@ -389,7 +389,7 @@ class Bridge:
             self.pace.look(now_s)
             self.can.hurry(self.battery.limits)
             self.can.look()
-            usable = self.file_usable() and not any(each.conflicts for each in self._packs.advisors.values())
+            usable = self.file_usable() and not self._packs.in_conflict
             self.battery.look(self._communication(), now_s, configuration_ok=usable)
             self.on_decided(False)
             if not self._announced_ready:
@@ -409,9 +409,11 @@ class Bridge:
     def _feed_watchdog(self) -> None:
         """Feed the watchdogs unless the poller or the CAN part hangs, which is told once."""
         for line, pack in self._packs.lines.items():
-            if pack.enabled:
+            if pack.in_service:
                 attempts, pause_s = pack.progress
                 self.guard.note(self._parts[line], attempts, pause_s=pause_s)
+            else:
+                self.guard.leave(self._parts[line])
         attempts, pause_s = self.can.progress
         self.guard.note("can", attempts, pause_s=pause_s)
         if self.guard.feed():
@@ -437,7 +439,7 @@ class Bridge:
     def _communication(self) -> Communication:
         return Communication(
             freshness=self.battery.freshness,
-            bms_answers=all(pack.answers for pack in self.packs.values() if pack.enabled),
+            bms_answers=self._packs.answer,
             can_open=self.can.open,
             gx_heard=self.can.gx_heard,
             frozen=self.battery.frozen_since_s is not None,

@@ -4,6 +4,7 @@ import asyncio
 from typing import Protocol
 
 from tinybms_bridge.battery.bms_events import DatedEvent
+from tinybms_bridge.battery.come_and_go import Told, next_told
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity, Ratings, Snapshot
 from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.config.configuration import Configuration
@@ -104,6 +105,8 @@ class Pack:
         """Name of the pack in the configuration."""
         self.name = ""
         """Name of the pack whose unit answers here, of several; empty for the only one."""
+        self.in_service = self._port.enabled
+        """Whether it is read; with several packs that hangs on the name, not on the line."""
         self._announced: Identity | None = None
         self.client = TinyBmsClient(open_serial, clock, client_settings(config, self._port.timeout_ms))
         self._slowed: Message | None = None
@@ -116,6 +119,7 @@ class Pack:
             on_snapshot=self._on_snapshot,
             on_link=self._on_link,
         )
+        self._link = Told(self.poller.link, self.poller.link)
         self.poller.dead_since_s = lambda: reader.dead_since_s(self.client.last_heard_s)
         self.log = DeviceLog(self.client, clock, known=known_events, on_events=self._on_events)
         """What the BMS itself remembers."""
@@ -154,9 +158,13 @@ class Pack:
         return self.poller.turns + counted.timeouts + counted.retries, pause_s
 
     @property
-    def enabled(self) -> bool:
-        """Whether it is in service."""
-        return self._port.enabled
+    def connects(self) -> int:
+        """How often its port was opened: who answers is found out each time."""
+        return self.client.statistics.connects
+
+    def identify_again(self) -> None:
+        """Ask who answers before the next sample."""
+        self.poller.identity = None
 
     @property
     def device(self) -> str:
@@ -165,14 +173,14 @@ class Pack:
 
     async def run(self) -> None:
         """Read the BMS until cancelled; out of service nothing is read, and the port is closed."""
-        if not self._port.enabled:
+        if not self.in_service:
             out = message("pack_condition.out_of_service")
             self.poller.link = LinkState(up=False, message=out)
             await asyncio.Event().wait()
         await self.poller.run()
 
     def apply(self, config: Configuration) -> bool:
-        """Put a configuration in force; return whether the port has to be opened again, or is to be left."""
+        """Put a configuration in force; return whether the port has to be opened again."""
         self._config = config
         before, self._port = self._port, pack_ports(config).get(self.line, self._port)
         self.client.settings = client_settings(config, self._port.timeout_ms)
@@ -181,7 +189,7 @@ class Pack:
         moved = before.device != self._port.device
         if moved:
             self.poller.ratings = None  # another BMS may be at the other end: nothing before its own bounds
-        return moved or before.enabled is not self._port.enabled
+        return moved
 
     def set_pace(self, pace: Pace, slowed: Message | None) -> None:
         """Read at this pace; ``slowed`` says why it is slower than configured, None where it is not."""
@@ -243,6 +251,8 @@ class Pack:
         return b"".join((await self.client.request(wanted)).encode())
 
     def _on_snapshot(self, snapshot: Snapshot) -> None:
+        if self._link.is_unsteady:
+            self._tell_link()
         if self.poller.identity is not None:
             self._reader.meet(self.poller.identity)
             self.log.identify(self.poller.identity)
@@ -264,6 +274,15 @@ class Pack:
     def _on_link(self, state: LinkState) -> None:
         if not state.up:
             self.log.lose_sight()
+        self._tell_link()
+
+    def _tell_link(self) -> None:
+        """Say on the bus whether the BMS answers; of one of several that comes and goes all the time, not each time."""
+        state, before = self.poller.link, self._link
+        if self.name:
+            self._link = next_told(before, state, self._clock.monotonic(), was_bad=not before.state.up)
+            if self._link.state is before.state:
+                return
         self._bus.publish(LinkChanged(state.up, state.reason, state.message, self.name), "uart")
 
     def _on_events(self, events: tuple[DatedEvent, ...]) -> None:

@@ -2,10 +2,15 @@
 
 A unit is known by its serial number. Its counters, and what was learned of it, follow it; and where there are several
 packs, so does its name: units whose ports were swapped keep their names, and the swap is told. A unit without a serial
-number of its own has the name of its line.
+number of its own has the name of its line, and so have units that share one number.
+
+Where a unit seems to be at two lines, samples tell what is so: who answers at both with one counter is one unit, which
+counts once, at the line where it was first; two counters are two units; and a line that only has not noticed yet that
+its unit is gone falls silent soon. Until that is known nothing of the second line counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.battery.bms_events import DatedEvent
@@ -24,12 +29,36 @@ from tinybms_bridge.hal.clock import Clock
 from tinybms_bridge.hal.serial import SerialOpener
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted
-from tinybms_bridge.words import message
+from tinybms_bridge.words import Message, message
 
 __all__ = ["Packs"]
 
 _SAME_COUNTER_S = 3
 """One unit that is heard twice tells the same lifetime counter; of two units with one number it is not the same."""
+
+_ASK_AGAIN_S = 60.0
+"""A counter that jumps may be that of another unit; one that jumps all the time is no reason to ask all the time."""
+
+_TELL_AGAIN_S = 600.0
+"""Who swaps ports all the time is told of it only now and then."""
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What is known of the unit at a line."""
+
+    identity: Identity | None = None
+    serial: str = NO_SERIAL
+    claimed_s: float | None = None
+    """Since when its serial number is that of a pack at another line; None: it is not."""
+    shared: bool = False
+    """Whether several units are known to have its serial number."""
+    refused: bool = False
+    """Whether the pack has to have another unit."""
+    counter: tuple[float, int, int] | None = None
+    """Time and lifetime counter of the last sample, and how often the port had been opened."""
+    asked_s: float | None = None
+    """When it was asked again who it is."""
 
 
 class Packs:
@@ -66,14 +95,16 @@ class Packs:
         self._clock = clock
         self._units = saved
         self._on_taken = on_taken
-        self._met: dict[str, Identity] = {}
-        self._told_double: set[str] = set()
+        self._told_s: dict[tuple[str, str], float] = {}
         self._several = isinstance(battery, ParallelBattery)
         self.lines: dict[str, Pack] = {}
         """Every pack by the name of its line in the configuration."""
-        self._names = {line: line for line in pack_ports(config)}
+        ports = pack_ports(config)
+        self._names = {line: line for line in ports}
         """Which pack is at which line: they differ where units were swapped."""
-        for line in self._names:
+        self._seen = {line: _Seen() for line in ports}
+        self._pinned = _pinned(config)
+        for line in ports:
             self.lines[line] = Pack(
                 config,
                 open_serial(line),
@@ -84,42 +115,55 @@ class Packs:
                 known_events=known_events,
                 run_blocking=run_blocking,
             )
-        self.advisors = {line: Advisor(config, self._unit(line), bus, self._identity_at(line)) for line in self._names}
-        """What is to be said of the settings of each BMS, by line."""
-        self._begin()
-
-    def _begin(self) -> None:
-        """Give each pack what is kept of its unit, and its name."""
-        for line, pack in self.lines.items():
-            pack.name = line if self._several else ""
-        if isinstance(self._battery, ParallelBattery):
-            for name, unit in self._battery.units.items():
-                unit.begin_with(self._units.of_pack(name))
-
-    @property
-    def by_name(self) -> dict[str, Pack]:
+        self.by_name: Mapping[str, Pack] = self.lines
         """Every pack by its name, in the order of the configuration."""
-        if not self._several:
-            return self.lines
-        at = {name: line for line, name in self._names.items()}
-        return {name: self.lines[at[name]] for name in self.lines}
+        self.advisors = {line: Advisor(config, self._unit(line), bus, self._identity_at(line)) for line in ports}
+        """What is to be said of the settings of each BMS, by line."""
+        self._name_packs()
+        if isinstance(battery, ParallelBattery):
+            for name, unit in battery.units.items():
+                unit.begin_with(saved.of_pack(name))
 
     def advisor(self, name: str) -> Advisor:
         """Return what is to be said of the settings of the BMS of a pack."""
         return self.advisors[self._line_of(name)]
 
+    @property
+    def in_conflict(self) -> bool:
+        """Whether the configuration does not fit a unit that is in service."""
+        return any(self.lines[line].in_service and each.conflicts for line, each in self.advisors.items())
+
+    @property
+    def answer(self) -> bool:
+        """Whether the BMS of every pack in service answers; one that comes and goes all the time does not."""
+        if isinstance(self._battery, ParallelBattery) and self._battery.any_silent:
+            return False
+        answers = [pack.answers for pack in self.lines.values() if pack.in_service]
+        return any(answers) if self._several else all(answers)
+
     def apply(self, config: Configuration) -> list[str]:
         """Put a configuration in force; return the lines whose port has to be opened again, or is to be left."""
         reopen = [line for line, pack in self.lines.items() if pack.apply(config)]
+        ports = pack_ports(config)
+        for name, pack in self.by_name.items():
+            enabled = ports[name].enabled
+            if enabled is not pack.in_service:
+                pack.in_service = enabled
+                reopen.append(pack.line)
+                code = EventCode.IN_SERVICE if enabled else EventCode.OUT_OF_SERVICE
+                severity = Severity.INFO if enabled else Severity.WARNING
+                self._bus.publish(Noted(severity, message(code, pack=name), pack=name), "bridge")
         if isinstance(self._battery, ParallelBattery):
-            enabled = [name for name, port in pack_ports(config).items() if port.enabled]
-            before = set(self._battery.enabled)
-            self._battery.enabled = tuple(name for name in self.lines if name in enabled)
-            for name in self.lines:
-                if (name in before) is not (name in enabled):
-                    code = EventCode.IN_SERVICE if name in enabled else EventCode.OUT_OF_SERVICE
-                    self._bus.publish(Noted(Severity.WARNING, message(code, pack=name), pack=name), "bridge")
-                    reopen += [self._line_of(name)]
+            before = self._battery.enabled
+            self._battery.enabled = tuple(name for name, pack in self.by_name.items() if pack.in_service)
+            self._double({name: at for name, at in self._battery.doubled.items() if name in self._battery.enabled})
+            if self._battery.enabled != before:
+                self._battery.tick(self._clock.monotonic())
+        pinned = _pinned(config)
+        if pinned != self._pinned:
+            self._pinned = pinned
+            for seen in self._seen.values():  # who is there is judged again with the next sample
+                seen.identity, seen.refused = None, False
         for line, advisor in self.advisors.items():
             advisor.apply(config, self.lines[line].ratings)
         return list(dict.fromkeys(reopen))
@@ -141,11 +185,11 @@ class Packs:
         """Decide from a new snapshot; return whether a reading has to be confirmed by another one at once."""
         battery, now_s, pack = self._battery, self._clock.monotonic(), self.lines[line]
         if isinstance(battery, ParallelBattery):
-            name = self._names[line]
-            if name not in battery.enabled:
+            if not pack.in_service or not self._is_own(battery, line, snapshot):
                 return False
-            self._look_for_doubles(line, snapshot)
-            accepted = battery.accept(name, snapshot, now_s)
+            accepted = battery.accept(self._names[line], snapshot, now_s)
+        elif self._seen[line].refused:
+            return False
         else:
             accepted = battery.accept(snapshot, now_s)
         if not accepted:
@@ -160,17 +204,25 @@ class Packs:
 
         One that tells nothing of itself is taken for the last one.
         """
-        if identity in (self._met.get(line), Identity()):
+        seen, before = self._seen[line], self._seen[line].identity
+        if identity == before:
             return
-        self._met[line] = identity
-        key = unit_key(identity.serial_number)
         if isinstance(self._battery, ParallelBattery):
-            self._meet_one_of_several(self._battery, line, key)
-        else:
-            self._meet_the_only_one(self._battery, key)
+            known = before is not None or self._names[line] in self._units.packs
+            if identity != Identity() or not known:
+                late, name = before == Identity(), self._names[line]
+                self._double({each: at for each, at in self._battery.doubled.items() if each != name})
+                self._seen[line] = _Seen(identity, unit_key(identity.serial_number), counter=seen.counter)
+                self._settle(self._battery, line, late=late)
+        elif identity != Identity():
+            seen.identity, seen.serial = identity, unit_key(identity.serial_number)
+            if not self._is_refused(line):
+                self._meet_the_only_one(self._battery, seen.serial)
 
     def dead_since_s(self, line: str, last_heard_s: float) -> float | None:
-        """Return since when a line has given nothing new; None while its data is fresh."""
+        """Return since when a line has given nothing new; None while its data is fresh, or would not count."""
+        if self._seen[line].refused or (self._several and self._counts_elsewhere(line)):
+            return None
         unit = self._unit(line)
         if unit.freshness is Freshness.FRESH:
             return None
@@ -185,10 +237,19 @@ class Packs:
         return self._battery.units[self._names[line]]
 
     def _line_of(self, name: str) -> str:
-        return next(line for line, each in self._names.items() if each == name)
+        return self.by_name[name].line
 
     def _identity_at(self, line: str) -> Callable[[], Identity | None]:
         return lambda: self.lines[line].identity
+
+    def _name_packs(self) -> None:
+        """Let each pack know its name; the only one needs none."""
+        if not self._several:
+            return
+        at = {name: line for line, name in self._names.items()}
+        self.by_name = {name: self.lines[at[name]] for name in self.lines}
+        for line, pack in self.lines.items():
+            pack.name = self._names[line]
 
     def _meet_the_only_one(self, battery: Battery, key: str) -> None:
         before = self.saved_units()
@@ -201,79 +262,165 @@ class Packs:
         told = message(EventCode.UNIT_CHANGED, serial=key, before=before.current, new=key not in before.units)
         self._bus.publish(Noted(Severity.WARNING, told), "uart")
 
-    def _meet_one_of_several(self, battery: ParallelBattery, line: str, key: str) -> None:
-        """Give a unit that answers at a line the name of its pack, and the pack what is kept of the unit."""
-        before = self.saved_units()
-        other = next((name for name, known in before.packs.items() if known == key and name in self.lines), None)
-        if key == NO_SERIAL:
-            told = message(EventCode.UNIT_WITHOUT_SERIAL)
-            self._bus.publish(Noted(Severity.WARNING, told, pack=self._names[line]), "uart")
-            key = key_by_name(self._names[line])
-        elif other is not None and other != self._names[line]:
-            if self._shows(self._line_of(other), key):
-                return  # heard twice, or two with one number: a sample tells which
-            self._follow(line, other)
+    def _settle(self, battery: ParallelBattery, line: str, *, late: bool = False) -> None:
+        """Find out which pack the unit at a line is, as far as its serial number tells.
+
+        ``late``: it is the unit that was there, and has told its number only now.
+        """
+        seen, serial, name = self._seen[line], self._seen[line].serial, self._names[line]
+        seen.shared, seen.claimed_s = self._units.is_double(serial), None
+        if serial == NO_SERIAL:
+            key = key_by_name(name)
+            self._tell(EventCode.UNIT_WITHOUT_SERIAL, name, message(EventCode.UNIT_WITHOUT_SERIAL))
+        elif seen.shared:
+            key = key_by_name(name, serial)
+        else:
+            key, owner = serial, self._owner_of(battery, serial)
+            if owner is not None and owner != name:
+                if self._shows(self._line_of(owner), serial):
+                    seen.claimed_s = self._clock.monotonic()
+                    return
+                self._follow(battery, line, owner)
+        self._be(battery, line, key, late=late)
+
+    def _be(self, battery: ParallelBattery, line: str, key: str, *, late: bool = False) -> None:
+        """Take the unit at a line for its pack, and give the pack what is kept of the unit."""
+        if self._is_refused(line):
+            return
         name = self._names[line]
-        self._units = before.meet_as(name, key)
-        if before.packs.get(name) == key:
+        before = self.saved_units()
+        self._units = before.meet_as(name, key, same=late)
+        replaced = before.packs.get(name)
+        if replaced == key:
             return
         battery.begin_with(name, self._units.of_pack(name))
-        replaced = before.packs.get(name)
-        if replaced is not None:
+        if replaced is not None and not late:
             told = message(EventCode.UNIT_CHANGED, serial=key, before=replaced, new=key not in before.units)
             self._bus.publish(Noted(Severity.WARNING, told, pack=name), "uart")
 
-    def _follow(self, line: str, name: str) -> None:
+    def _is_refused(self, line: str) -> bool:
+        """Return whether the pack at a line has to have another unit than that which answers, which is told."""
+        seen, name = self._seen[line], self._names[line]
+        expected = self._pinned.get(name, seen.serial)
+        seen.refused = seen.serial != expected
+        if seen.refused:
+            told = message(EventCode.OTHER_UNIT, pack=name, serial=seen.serial, expected=expected)
+            self._tell(EventCode.OTHER_UNIT, name, told, Severity.FAULT)
+        return seen.refused
+
+    def _owner_of(self, battery: ParallelBattery, serial: str) -> str | None:
+        """Return which pack in service has a unit."""
+        owner = next((name for name, pinned in self._pinned.items() if pinned == serial), None)
+        if owner is None:
+            owner = next((name for name, key in self._units.packs.items() if key == serial), None)
+        return owner if owner in battery.enabled else None
+
+    def _follow(self, battery: ParallelBattery, line: str, name: str) -> None:
         """Note that the unit of a pack is at another line now; who was there takes the line that it has left."""
         left = self._line_of(name)
         self._names[left], self._names[line] = self._names[line], name
-        for each, pack in self.lines.items():
-            pack.name = self._names[each]
-        self._met.pop(left, None)
+        self._name_packs()
+        self._double({each: at for each, at in battery.doubled.items() if each not in self._names.values()})
+        self._seen[left] = _Seen(counter=self._seen[left].counter)
         self.advisors[line].watch(self._unit(line))
         self.advisors[left].watch(self._unit(left))
         told = message(EventCode.PORTS_SWAPPED, pack=name, device=self.lines[line].device)
-        self._bus.publish(Noted(Severity.WARNING, told, pack=name), "uart")
+        self._tell(EventCode.PORTS_SWAPPED, name, told)
 
-    def _shows(self, line: str, key: str) -> bool:
+    def _shows(self, line: str, serial: str) -> bool:
         """Return whether a line answers now with this unit."""
         pack = self.lines[line]
-        return pack.answers and pack.identity is not None and unit_key(pack.identity.serial_number) == key
+        if not (pack.in_service and pack.answers) or pack.identity is None:
+            return False
+        return unit_key(pack.identity.serial_number) == serial
 
-    def _look_for_doubles(self, line: str, snapshot: Snapshot) -> None:
-        """Find out whether another line shows the same unit: then this one is no pack of its own.
-
-        Two units with one number differ in their counters. They are two packs, known by their names.
-        """
-        battery, pack = self._battery, self.lines[line]
+    def _counts_elsewhere(self, line: str) -> bool:
+        """Return whether the unit at a line is, or seems to be, at another one too, which counts."""
+        battery = self._battery
         assert isinstance(battery, ParallelBattery)
-        name, identity = self._names[line], pack.identity
-        key = NO_SERIAL if identity is None else unit_key(identity.serial_number)
-        twin = None
-        if key != NO_SERIAL:
-            earlier = list(self.lines)[: list(self.lines).index(line)]
-            twin = next((each for each in earlier if self._shows(each, key)), None)
-        seen = None if twin is None else self._unit(twin).snapshot
-        if twin is None or seen is None:
-            doubled = {each: device for each, device in battery.doubled.items() if each != name}
-        elif self._is_same(seen, snapshot):
-            doubled = {**battery.doubled, name: self.lines[twin].device}
-        else:
-            doubled = {each: device for each, device in battery.doubled.items() if each != name}
-            if name not in self._told_double:
-                self._told_double.add(name)
-                self._units = self.saved_units().meet_as(name, key_by_name(name))
-                battery.begin_with(name, self._units.of_pack(name))
-                told = message(EventCode.SERIAL_DOUBLE, pack=name)
-                self._bus.publish(Noted(Severity.WARNING, told, pack=name), "uart")
-        if doubled != battery.doubled:
-            battery.doubled = doubled
+        return self._seen[line].claimed_s is not None or self._names[line] in battery.doubled
 
-    @staticmethod
-    def _is_same(first: Snapshot, second: Snapshot) -> bool:
-        """Return whether two samples are of one unit: its counter is one, and so are its cells."""
-        apart_s = second.pack.lifetime_s - first.pack.lifetime_s - (second.taken_at_s - first.taken_at_s)
-        return abs(apart_s) <= _SAME_COUNTER_S and first.cells.count == second.cells.count
+    def _is_own(self, battery: ParallelBattery, line: str, snapshot: Snapshot) -> bool:
+        """Return whether a sample is one of the pack at a line, which it may find out."""
+        seen = self._seen[line]
+        if seen.refused or self._is_doubtful(line, snapshot):
+            return False
+        if seen.claimed_s is None and not seen.shared:
+            return True
+        name, claimed_s = self._names[line], seen.claimed_s
+        others = [each for each in self.lines if each != line and self._shows(each, seen.serial)]
+        first = {each: self._unit(each).snapshot for each in others if not self._counts_elsewhere(each)}
+        known = {each: sample for each, sample in first.items() if sample is not None}
+        twin = next((each for each, sample in known.items() if _is_same(sample, snapshot)), None)
+        if claimed_s is not None:
+            if not first:
+                if name in battery.doubled and self._is_heard(battery, seen.serial):
+                    return False  # the other line is only being opened again
+                self._settle(battery, line)
+                return self._seen[line].claimed_s is None and not self._seen[line].refused
+            if not any(sample.taken_at_s > claimed_s for sample in known.values()):
+                return False  # whether it still answers there is not known yet
+        if twin is not None:
+            self._double({**battery.doubled, name: self.lines[twin].device})
+            return False
+        self._double({each: at for each, at in battery.doubled.items() if each != name})
+        if claimed_s is not None:
+            self._tell_apart(battery, line)
+        return True
+
+    def _is_heard(self, battery: ParallelBattery, serial: str) -> bool:
+        owner = self._owner_of(battery, serial)
+        return owner is not None and battery.units[owner].freshness is Freshness.FRESH
+
+    def _is_doubtful(self, line: str, snapshot: Snapshot) -> bool:
+        """Return whether another unit may answer than before, which is asked then: its counter has jumped."""
+        seen, pack, at_s = self._seen[line], self.lines[line], snapshot.taken_at_s
+        before, seen.counter = seen.counter, (at_s, snapshot.pack.lifetime_s, pack.connects)
+        if before is None or before[2] != pack.connects:
+            return False
+        if abs(snapshot.pack.lifetime_s - before[1] - (at_s - before[0])) <= _SAME_COUNTER_S:
+            return False
+        if seen.asked_s is not None and at_s - seen.asked_s < _ASK_AGAIN_S:
+            return False
+        seen.asked_s = at_s
+        pack.identify_again()
+        return True
+
+    def _tell_apart(self, battery: ParallelBattery, line: str) -> None:
+        """Take the unit at a line for another one than that of the pack with the same serial number."""
+        serial, name = self._seen[line].serial, self._names[line]
+        owner = self._owner_of(battery, serial)
+        if owner is not None:
+            self._units = self.saved_units().with_double(serial, owner)
+            self._seen[self._line_of(owner)].shared = True
+        self._seen[line].shared, self._seen[line].claimed_s = True, None
+        told = message(EventCode.SERIAL_DOUBLE, pack=name)
+        self._tell(EventCode.SERIAL_DOUBLE, name, told)
+        self._be(battery, line, key_by_name(name, serial))
+
+    def _double(self, doubled: dict[str, str]) -> None:
+        """Note which packs show the unit of another one, with the port of that."""
+        if isinstance(self._battery, ParallelBattery) and doubled != self._battery.doubled:
+            self._battery.doubled = doubled
+
+    def _tell(self, code: EventCode, name: str, told: Message, severity: Severity = Severity.WARNING) -> None:
+        """Say something of a pack, and the same not again and again."""
+        now_s = self._clock.monotonic()
+        last_s = self._told_s.get((code, name))
+        if last_s is None or now_s - last_s >= _TELL_AGAIN_S:
+            self._told_s[code, name] = now_s
+            self._bus.publish(Noted(severity, told, pack=name if self._several else ""), "uart")
+
+
+def _pinned(config: Configuration) -> dict[str, str]:
+    """Return which unit a pack has to have, by the name of the pack."""
+    return {name: unit_key(port.serial_number) for name, port in pack_ports(config).items() if port.serial_number}
+
+
+def _is_same(first: Snapshot, second: Snapshot) -> bool:
+    """Return whether two samples are of one unit: its counter is one, and so are its cells."""
+    apart_s = second.pack.lifetime_s - first.pack.lifetime_s - (second.taken_at_s - first.taken_at_s)
+    return abs(apart_s) <= _SAME_COUNTER_S and first.cells.count == second.cells.count
 
 
 class _Line:

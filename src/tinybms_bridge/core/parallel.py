@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel, Alarms
 from tinybms_bridge.battery.bms_event_kinds import Severity
+from tinybms_bridge.battery.come_and_go import Told, next_told
 from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness, stale_from_s
 from tinybms_bridge.battery.limits import Limits, in_wire_steps
@@ -35,6 +36,13 @@ _LOOK_S = 0.4
 """A pack that was stepped no longer ago need not be looked at again at a tick: its sample has brought it."""
 
 _NOTHING = Decision(None, Freshness.STARTING, None, None)
+
+_BAD = {
+    PackCondition.SILENT: Severity.FAULT,
+    PackCondition.ODD: Severity.FAULT,
+    PackCondition.JOINING: Severity.WARNING,
+}
+"""Parts that are not as they should be."""
 
 
 class ParallelBattery(Decider):
@@ -73,6 +81,8 @@ class ParallelBattery(Decider):
         self._energy = EnergyCounter(saved.state.energy)
         self._alarms = Alarms()
         self._outcome = _NOTHING
+        self._told: dict[str, Told[PackCondition]] = {}
+        self._severe: set[str] = set()
         self._version = 0
         self._made: tuple[object, BatteryState] = None, BatteryState()
         clock = BatteryClock(saved.lifetime_s, saved.counters_s)
@@ -89,7 +99,7 @@ class ParallelBattery(Decider):
         freshness = self.settings.limits.freshness
         fresh = [
             stale_from_s(unit.memory.freshness, freshness)
-            for unit in self.units.values()
+            for unit in map(self.units.__getitem__, self.enabled)
             if unit.freshness is Freshness.FRESH
         ]
         battery = self._memory.battery.freshness
@@ -128,6 +138,11 @@ class ParallelBattery(Decider):
     def conditions(self) -> Mapping[str, PackCondition]:
         """What part each pack has."""
         return self._outcome.conditions
+
+    @property
+    def any_silent(self) -> bool:
+        """Whether a pack is silent, or has come and gone too often to be trusted at once."""
+        return any(told.state is PackCondition.SILENT for told in self._told.values())
 
     def saved_state(self) -> SavedBattery:
         """Return what must survive a restart of the battery; what is of the units they tell."""
@@ -238,26 +253,28 @@ class ParallelBattery(Decider):
             self._energy.add(outcome.counted)
         if outcome.combined is not None and outcome.combined is not old.combined:
             self._bus.publish(SnapshotAccepted(outcome.combined, ""), SOURCE)
+        self._tell_conditions(outcome.conditions, now_s)
         self._watch(outcome, now_s)
         self._announce(before.battery, self._memory.battery, old_limits, old_alarms, self._alarms)
-        if outcome.conditions != old.conditions:
-            self._tell_conditions(old.conditions, outcome.conditions)
 
     def _watch(self, outcome: Decision, now_s: float) -> None:
         """Judge the alarms of the battery."""
         conditions: list[tuple[AlarmLevel, AlarmCause]] = []
-        hold_s = self.settings.limits.freshness.hold_s
-        for name, condition in outcome.conditions.items():
+        for name, told in self._told.items():
+            if told.state not in _BAD:
+                continue
             missing_s = now_s - self._memory.missing_since_s.get(name, now_s)
-            cause = self._cause(name, condition, self.units[name].memory.freshness.age_s(now_s) or missing_s)
+            if told.present is PackCondition.SILENT and missing_s > self.settings.limits.freshness.hold_s:
+                self._severe.add(name)
+            cause = self._cause(name, told, self.units[name].memory.freshness.age_s(now_s) or missing_s)
             if cause is not None:
-                severe = condition is PackCondition.ODD or (condition is PackCondition.SILENT and missing_s > hold_s)
+                severe = name in self._severe or told.state is PackCondition.ODD
                 conditions.append((AlarmLevel.ALARM if severe else AlarmLevel.WARNING, cause))
         seen = {name: self.units[name].alarms for name in outcome.members if name in outcome.conditions}
         if outcome.freshness is not Freshness.STARTING:
             self._alarms = alarms_together(self._alarms, seen, conditions)
 
-    def _cause(self, name: str, condition: PackCondition, silent_s: float = 0.0) -> AlarmCause | None:
+    def _cause(self, name: str, told: Told[PackCondition], silent_s: float = 0.0) -> AlarmCause | None:
         snapshot = self.units[name].snapshot
         usual = next((self.units[each].snapshot for each in self._outcome.members if each != name), None)
         cells = None if snapshot is None else snapshot.cells.count
@@ -265,35 +282,42 @@ class ParallelBattery(Decider):
         different = cells != expected and cells is not None and expected is not None
         return cause_of_condition(
             name,
-            condition,
+            told.state,
             silent_s=silent_s,
             apart_v=self._memory.apart.most_v,
             device=self.doubled.get(name, ""),
             cells=cells if different else None,
             expected=expected if different else None,
+            unsteady=told.is_unsteady,
         )
 
-    def _tell_conditions(self, old: Mapping[str, PackCondition], new: Mapping[str, PackCondition]) -> None:
+    def _tell_conditions(self, conditions: Mapping[str, PackCondition], now_s: float) -> None:
         """Say on the bus which packs have another part now."""
-        for name, condition in new.items():
-            before = old.get(name, PackCondition.STARTING)
-            if condition is before:
+        for name in self._told.keys() - conditions.keys():
+            del self._told[name]
+            self._severe.discard(name)
+        for name, condition in conditions.items():
+            before = self._told.get(name) or Told(PackCondition.STARTING, PackCondition.STARTING)
+            told = next_told(before, condition, now_s, was_bad=before.state in _BAD)
+            self._told[name] = told
+            if told.state is before.state:
                 continue
-            told = self._told(name, before, condition)
-            if told is not None:
-                bad = condition in (PackCondition.SILENT, PackCondition.ODD, PackCondition.JOINING)
-                self._bus.publish(Noted(Severity.WARNING if bad else Severity.INFO, told, pack=name), SOURCE)
+            self._severe.discard(name)
+            said = self._said(name, before.state, told)
+            if said is not None:
+                self._bus.publish(Noted(_BAD.get(condition, Severity.INFO), said, pack=name), SOURCE)
 
-    def _told(self, name: str, before: PackCondition, condition: PackCondition) -> Message | None:
+    def _said(self, name: str, before: PackCondition, told: Told[PackCondition]) -> Message | None:
+        condition = told.state
         if condition is PackCondition.SILENT:
             return message(EventCode.PACK_SILENT, pack=name)
         if condition is PackCondition.JOINING:
             return message(EventCode.PACK_JOINING, pack=name, apart_v=self._memory.apart.most_v)
         if condition is PackCondition.ODD:
-            cause = self._cause(name, condition)
-            parameters = {} if cause is None else cause.message.parameters
             if name in self.doubled:
                 return message(EventCode.SAME_UNIT, pack=name, device=self.doubled[name])
+            cause = self._cause(name, told)
+            parameters = {} if cause is None else cause.message.parameters
             return message(
                 EventCode.PACK_ODD, pack=name, cells=parameters.get("cells"), expected=parameters.get("expected")
             )

@@ -203,6 +203,10 @@ class ProgressGuard:
         if known.mark != mark:
             known.go_on(mark, self._monotonic())
 
+    def leave(self, part: str) -> None:
+        """Expect nothing of a part any more: it was stopped on purpose."""
+        self._parts.pop(part, None)
+
     def hanging(self) -> tuple[str, ...]:
         """Return the parts that have made no progress for too long."""
         now_s = self._monotonic()

@@ -94,6 +94,7 @@ class EventCode(StrEnum):
     PACK_ODD = "pack.odd"
     PORTS_SWAPPED = "pack.ports_swapped"
     SAME_UNIT = "pack.same_unit"
+    OTHER_UNIT = "pack.other_unit"
     SERIAL_DOUBLE = "pack.serial_double"
     OUT_OF_SERVICE = "pack.out_of_service"
     IN_SERVICE = "pack.in_service"

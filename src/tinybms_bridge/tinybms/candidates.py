@@ -169,9 +169,7 @@ async def _answer(candidate: Candidate, baudrate: int, clock: Clock, open_device
         async with asyncio.timeout(_ASK_S):
             await client.connect()
             return replace(candidate, unit=await _read_unit(client, clock), message=None)
-    except TimeoutError:
-        told = message("candidate.no_sense", seconds=_ASK_S)
-    except ValueError:  # registers that no TinyBMS has
+    except (TimeoutError, ValueError):  # nothing clear, or registers that no TinyBMS has
         told = message("candidate.no_sense", seconds=_ASK_S)
     except BridgeError as error:
         told = explain_failure(error, client.statistics) if line.opened else error.description

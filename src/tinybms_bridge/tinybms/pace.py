@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 
-__all__ = ["MOMENTS", "Pace", "pace_of"]
+__all__ = ["TOGETHER", "Pace", "pace_of"]
 
-MOMENTS = 4
-"""Moments in each interval at which packs are read: with 16 packs, four replies in one turn of the event loop."""
+TOGETHER = 4
+"""Most packs that are read at one moment: four replies and what is decided from them are 2 ms, 10 on a small board."""
+_LEAST_MOMENTS = 2
 
 _SOONER = 0.15
 """Most that one poll is moved to come to its moment, of the interval: at 100 ms the BMS has new data after 85 ms."""
@@ -61,4 +62,5 @@ def pace_of(index: int, packs: int, least_ms: float = 0.0) -> Pace:
     """Return the pace of a pack by its place among all; the only one is as free as it was without others."""
     if packs < 2:
         return Pace(least_ms)
-    return Pace(least_ms, index % MOMENTS / MOMENTS, index * _APART_S)
+    moments = max(_LEAST_MOMENTS, -(-packs // TOGETHER))
+    return Pace(least_ms, index % moments / moments, index * _APART_S)

@@ -664,6 +664,8 @@ _ERRORS = {
     "serial.stop_bridge": "stop it first: {command}",
     "serial.held": "{port} is used by {holders:,}",
     "serial.doctor": "{command} looks for the cause",
+    "candidate.pack": "pack {pack}",
+    "candidate.unit": "TinyBMS[ {serial}][, hardware {hardware}][, firmware {firmware}][, {cells} cells][, {capacity_ah:g} Ah][, {voltage_v:.2f} V]",
     "candidate.other_use": "this bridge uses it for something else than a BMS, such as the CAN adapter",
     "candidate.console": "the console of this machine: it was not asked",
     "candidate.not_read_yet": "the bridge has not read its BMS yet",

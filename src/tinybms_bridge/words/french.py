@@ -664,6 +664,8 @@ _ERRORS = {
     "serial.stop_bridge": "arrêtez-le d'abord : {command}",
     "serial.held": "{port} est utilisé par {holders:,}",
     "serial.doctor": "{command} cherche la cause",
+    "candidate.pack": "pack {pack}",
+    "candidate.unit": "TinyBMS[ {serial}][, matériel {hardware}][, firmware {firmware}][, {cells} cellules][, {capacity_ah:g} Ah][, {voltage_v:.2f} V]",
     "candidate.other_use": "ce pont s'en sert pour autre chose qu'un BMS, comme l'adaptateur CAN",
     "candidate.console": "la console de cette machine : elle n'a pas été interrogée",
     "candidate.not_read_yet": "le pont n'a pas encore lu son BMS",

@@ -21,7 +21,7 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tinybms_bridge.battery.freshness import FRESH, HOLD, SILENT, STARTING, Freshness, FreshnessMemory
+from tinybms_bridge.battery.freshness import FRESH, HOLD, STARTING, Freshness
 from tinybms_bridge.battery.limits.as_one import Charge, combine_ratings, combine_snapshots
 from tinybms_bridge.battery.limits.bearing import (
     bear_together,
@@ -42,11 +42,11 @@ from tinybms_bridge.battery.limits.parallel import (
     BatteryClock,
     next_apart,
     next_clock,
-    odd_packs,
 )
 from tinybms_bridge.battery.limits.presets import rank
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_inhibits
 from tinybms_bridge.battery.limits.rates import remember
+from tinybms_bridge.battery.limits.roll import Roll, call_roll
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.sharing import (
     Share,
@@ -70,9 +70,6 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackCondition
 
 __all__ = ["Decision", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
-
-_START_WAIT_S = 5.0
-"""The other packs are waited for so long after the first one is there: a GX misses its BMS after a few seconds more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +121,6 @@ class Decision:
     charge: Mapping[str, float] = field(default_factory=dict)
     """Share of each pack in charging, as it is reckoned."""
     discharge: Mapping[str, float] = field(default_factory=dict)
-    lead_v: float = 0.0
-    """Voltage between the pack that is highest and the one that is lowest."""
 
 
 def begin_packs(battery: Memory, packs: Mapping[str, Memory], clock: BatteryClock | None = None) -> PacksMemory:
@@ -176,25 +171,22 @@ def step_battery(
     """Decide at ``now_s`` from what was seen of the packs last."""
     limits_settings, battery = settings.limits, memory.battery
     elapsed_s = elapsed_since(battery.last_step_s, now_s)
-    packs = {name: memory.packs[name] for name in enabled if name in memory.packs and name not in doubled}
-    fresh = {name: pack for name, pack in packs.items() if pack.engine.freshness.state is FRESH and pack.bounds}
-    odd = odd_packs({name: pack.bounds.context for name, pack in fresh.items() if pack.bounds})
-    seen = {name: pack.bounds for name, pack in fresh.items() if pack.bounds is not None and name not in odd}
-    first_s = memory.first_s if memory.first_s is not None or not seen else now_s
-    missing = {
-        name: memory.missing_since_s.get(name, now_s) for name in enabled if name not in seen and name not in doubled
-    }
-    freshness = _next_freshness(settings, battery.freshness, seen, missing, packs, first_s, now_s)
-    conditions = _conditions(enabled, doubled, seen, odd, packs, freshness.state)
-    memory = replace(memory, missing_since_s=missing, first_s=first_s)
-    if not seen:
-        return _unseen(settings, memory, packs, freshness, conditions, now_s)
     hold_s = limits_settings.freshness.hold_s
-    held = {
-        name: pack.bounds
-        for name, pack in packs.items()
-        if name in missing and pack.bounds is not None and now_s - missing[name] <= hold_s and name not in odd
-    }
+    roll = call_roll(
+        memory.packs,
+        memory.missing_since_s,
+        battery.freshness,
+        memory.first_s,
+        now_s,
+        enabled=enabled,
+        doubled=doubled,
+        hold_s=hold_s,
+        stop_when_missing=settings.stop_when_missing,
+    )
+    memory = replace(memory, missing_since_s=roll.missing, first_s=roll.first_s)
+    if not roll.seen:
+        return _unseen(settings, memory, roll, now_s)
+    packs, seen, missing, held, freshness = roll.packs, roll.seen, roll.missing, roll.held, roll.freshness
     clock = next_clock(memory.clock, {name: each.snapshot.pack.lifetime_s for name, each in seen.items()}, elapsed_s)
     apart = next_apart(
         memory.apart,
@@ -204,7 +196,7 @@ def step_battery(
     )
     alone = frozenset(name for name in apart.packs if carries_nothing(seen[name]))
     joining = apart.packs - alone
-    conditions = {name: PackCondition.JOINING if name in joining else each for name, each in conditions.items()}
+    conditions = {name: PackCondition.JOINING if name in joining else each for name, each in roll.conditions.items()}
     ratings = combine_ratings(*[each.context.ratings for each in (*seen.values(), *held.values())])
     whole, shown = _combined(seen, held, packs, ratings, memory.sequence + 1, clock.lifetime_s)
     sequences = {name: packs[name].engine.freshness.last_sequence for name in seen}
@@ -280,7 +272,6 @@ def step_battery(
         rebulk=rebulk,
         chemistry=chemistry,
     )
-    voltages_v = [each.snapshot.pack.voltage_v for each in seen.values()]
     outcome = Decision(
         limits,
         freshness.state,
@@ -290,81 +281,13 @@ def step_battery(
         conditions,
         reckoned(charge, silent_takes=True),
         reckoned(discharge, silent_takes=False),
-        max(voltages_v) - min(voltages_v),
     )
     return outcome, replace(memory, battery=after, wish_v=wish_v)
 
 
-def _next_freshness(
-    settings: PacksSettings,
-    before: FreshnessMemory,
-    seen: Collection[str],
-    missing: Collection[str],
-    packs: Mapping[str, PackMemory],
-    first_s: float | None,
-    now_s: float,
-) -> FreshnessMemory:
-    """Return how much the data of the battery can be trusted: as long as one pack is seen, it lives.
-
-    It begins when every pack is there, or a while after the first.
-    """
-    hold_s = settings.limits.freshness.hold_s
-    lives = bool(seen) and not (settings.stop_when_missing and missing)
-    state = before.state
-    if state is STARTING:
-        waited = first_s is not None and now_s - first_s >= _START_WAIT_S
-        if lives and (not missing or waited):
-            state = FRESH
-    elif lives:
-        state = FRESH
-    elif state is FRESH:
-        state = HOLD if hold_s > 0.0 else SILENT
-    elif state is HOLD and now_s - before.since_s >= hold_s:
-        state = SILENT
-    last_s = max(
-        (
-            each.engine.freshness.last_sample_s
-            for each in packs.values()
-            if each.engine.freshness.last_sample_s is not None
-        ),
-        default=None,
-    )
-    frozen = not lives and bool(packs) and all(each.engine.freshness.frozen for each in packs.values())
-    since_s = before.since_s if state is before.state else now_s
-    return FreshnessMemory(state, since_s, last_sample_s=last_s, frozen=frozen)
-
-
-def _conditions(
-    enabled: Collection[str],
-    doubled: Collection[str],
-    seen: Collection[str],
-    odd: Collection[str],
-    packs: Mapping[str, PackMemory],
-    battery: Freshness,
-) -> dict[str, PackCondition]:
-    found = {}
-    for name in enabled:
-        pack = packs.get(name)
-        if name in doubled or name in odd:
-            found[name] = PackCondition.ODD
-        elif name in seen:
-            found[name] = PackCondition.IN_USE
-        elif battery is STARTING and (pack is None or pack.engine.freshness.state is STARTING):
-            found[name] = PackCondition.STARTING
-        else:
-            found[name] = PackCondition.SILENT
-    return found
-
-
-def _unseen(
-    settings: PacksSettings,
-    memory: PacksMemory,
-    packs: Mapping[str, PackMemory],
-    freshness: FreshnessMemory,
-    conditions: Mapping[str, PackCondition],
-    now_s: float,
-) -> tuple[Decision, PacksMemory]:
+def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: float) -> tuple[Decision, PacksMemory]:
     """Decide while no pack is seen: as with one pack, from what was known last."""
+    packs, freshness, conditions = roll.packs, roll.freshness, roll.conditions
     known = {name: pack.bounds for name, pack in packs.items() if pack.bounds is not None}
     battery = memory.battery
     if not known or battery.last_fresh is None or freshness.state is STARTING:
