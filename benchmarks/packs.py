@@ -6,7 +6,8 @@
 The BMS are in a process of their own (``benchmarks.lines``). What counts is the processor time of the side that asks:
 client, poller and the reading of events, on the event loop of the core. Then each reply of sixteen packs is decided
 from as if its pack were the only one, which is more than a battery of them needs; and all adapters are gone for a
-while, as when their hub resets. Both revisions take turns, so that whatever else the machine does hits both.
+while, as when their hub resets. Both revisions take turns, so that whatever else the machine does hits both. At last
+the core of today is run as a program, with sixteen packs as one battery and frames on a CAN bus of its own.
 """
 
 import argparse
@@ -22,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +36,14 @@ OUTAGE = (
     *("Packs", "Code", "All gone: CPU", "Turns/s", "Openings/s; most in 50 ms"),
     *("All back: CPU", "All answer after", "Openings/s; most in 50 ms"),
 )
+CORE = (
+    *("Packs", "Core alone: CPU", "Resident; by share", "Wake-ups/s", "Requests/s"),
+    *("Frames 0x351: period off 1 s, 99th; most", "All gone: CPU"),
+)
 ROUNDS = 3
 MEASURED_S = 8.0
+CORE_S = 60.0
+CHANNEL = "239.74.163.90"
 START_APART_S = 0.00625
 """Adapters never come at one moment."""
 SETTLED_S = 3.0
@@ -232,16 +240,28 @@ def measured(
     ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        assert hub.stdin is not None
         for line in process.stdout:
             if line.startswith("{"):
                 found: dict[str, float] = json.loads(line)
                 return found
-            hub.stdin.write("\n")
-            hub.stdin.flush()
+            tell(hub, "reset")
             process.stdin.write("\n")
             process.stdin.flush()
     raise RuntimeError(f"{what} ended with {process.returncode}")
+
+
+def tell(hub: "subprocess.Popen[str]", command: str) -> None:
+    """Give the process of the lines a command."""
+    assert hub.stdin is not None
+    hub.stdin.write(f"{command}\n")
+    hub.stdin.flush()
+
+
+def counted(hub: "subprocess.Popen[str]") -> int:
+    """Return how many requests the lines have had."""
+    assert hub.stdout is not None
+    tell(hub, "count")
+    return int(hub.stdout.readline())
 
 
 def compared(what: str, packs: int, sources: dict[str, Path | None], rounds: int) -> dict[str, dict[str, float]]:
@@ -255,6 +275,60 @@ def compared(what: str, packs: int, sources: dict[str, Path | None], rounds: int
         code: {key: statistics.median(each[key] for each in all_of) for key in all_of[0]}
         for code, all_of in found.items()
     }
+
+
+async def core(packs: int, seconds: float = CORE_S) -> Sequence[Any]:
+    """Run the program without services on so many packs; return what it takes and how its frames come."""
+    from benchmarks.cost import START_S, Usage
+    from benchmarks.parts import program, rss_mb
+    from benchmarks.services import pss_mb
+
+    from tinybms_bridge.hal.can import CanFrame, CanSettings, open_can
+
+    seen_s: list[float] = []
+
+    def on_frame(frame: CanFrame) -> None:
+        if frame.arbitration_id == 0x351:
+            seen_s.append(time.monotonic())
+
+    with tempfile.TemporaryDirectory() as name, lines(Path(name), packs) as hub:
+        folder = Path(name)
+        devices = {f"p{index}": {"uart": {"device": str(folder / f"bms-{index}")}} for index in range(packs)}
+        hardware: dict[str, Any] = {"can": {"interface": "udp_multicast", "channel": CHANNEL}}
+        config = {"hardware": hardware, "web_server": {"enabled": False}, "advanced": {"history_enabled": False}}
+        if packs > 1:
+            config["packs"] = devices
+        else:
+            hardware |= devices["p0"]
+        (folder / "config.json").write_text(json.dumps(config))
+        port = await open_can(CanSettings("udp_multicast", CHANNEL))
+        port.subscribe(on_frame)
+        async with program(folder, "run", "--plain", "--no-services", "-c", str(folder / "config.json")) as process:
+            assert process.stdout is not None
+            drained = asyncio.create_task(process.stdout.read())
+            await asyncio.sleep(START_S)
+            before, requests = Usage.of(process.pid), counted(hub)
+            seen_s.clear()
+            await asyncio.sleep(seconds)
+            after, requests = Usage.of(process.pid), counted(hub) - requests
+            off_ms = sorted(abs(later_s - sooner_s - 1.0) * 1e3 for sooner_s, later_s in pairwise(seen_s))
+            tell(hub, "reset")
+            gone = Usage.of(process.pid)
+            await asyncio.sleep(MEASURED_S)
+            still_gone = Usage.of(process.pid)
+            resident_mb, shared_mb = rss_mb(process.pid), pss_mb(process.pid)
+            drained.cancel()
+        await port.close()
+    took_s = after.at_s - before.at_s
+    return (
+        packs,
+        f"{(after.cpu_s - before.cpu_s) / took_s * 100.0:.1f} %",
+        f"{resident_mb:.1f}; {shared_mb:.1f} MB",
+        f"{(after.wakeups - before.wakeups) / took_s:.0f}",
+        f"{requests / took_s:.1f}",
+        f"{off_ms[len(off_ms) * 99 // 100]:.1f}; {off_ms[-1]:.1f} ms" if off_ms else "none",
+        f"{(still_gone.cpu_s - gone.cpu_s) / (still_gone.at_s - gone.at_s) * 100.0:.1f} %",
+    )
 
 
 def polling_row(packs: int, code: str, used: dict[str, float]) -> Sequence[Any]:
@@ -331,6 +405,8 @@ def main() -> None:
                     for code, used in compared(what, packs, sources, arguments.rounds).items()
                 ),
             )
+    print("\nthe core as a program")
+    table(CORE, (asyncio.run(core(packs)) for packs in arguments.packs or PACKS))
 
 
 if __name__ == "__main__":

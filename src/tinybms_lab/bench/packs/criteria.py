@@ -43,8 +43,6 @@ _CHANGE_S = 12.0
 in, whose recovery takes 5 s."""
 _CURRENTS = frozenset({Protection.CHARGE_CURRENT, Protection.DISCHARGE_CURRENT})
 _BEFORE_S = 30.0
-_TOLD_S = 2.0
-"""A limit that is decided as a pack vanishes is still on its way."""
 _RESOLUTION = 0.05
 _CHARGES_A = 0.8
 
@@ -286,11 +284,11 @@ def _rises(run: PacksRun, fault: PackFault) -> Iterator[Rise]:
         return
     start_s, trace = run.scenario.start_s, run.battery.trace
     from_s, to_s = start_s + fault.after_s, start_s + min(fault.until_s, run.scenario.hours * 3600.0)
-    times_s = trace.column(Column.TIME_S)
+    decided_s = trace.column(Column.DECIDED_S)  # what is still on its way was decided before
     for limit, column in (("CVL", Column.CVL_V), ("CCL", Column.CCL_A), ("DCL", Column.DCL_A)):
-        told = [pair for pair in zip(times_s, trace.column(column), strict=True) if not math.isnan(pair[1])]
-        before = [value for time_s, value in told if from_s - _BEFORE_S <= time_s <= from_s + _TOLD_S]
-        after = [value for time_s, value in told if from_s + _TOLD_S < time_s <= to_s]
+        told = [pair for pair in zip(decided_s, trace.column(column), strict=True) if not math.isnan(pair[1])]
+        before = [value for at_s, value in told if from_s - _BEFORE_S <= at_s < from_s]
+        after = [value for at_s, value in told if from_s <= at_s < to_s]
         if before and after and max(after) > max(before) + _RESOLUTION:
             yield Rise(fault, limit, max(before), max(after))
 

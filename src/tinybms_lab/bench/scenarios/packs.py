@@ -13,7 +13,7 @@ from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PackPlan, Pac
 from tinybms_lab.bench.scenario import Bar, Bound, What
 from tinybms_lab.bench.scenarios.parts import HOUR_S, LIGHTS, top_balanced
 from tinybms_lab.bench.weather import ClearSky, Constant, Days, Profile, Steps
-from tinybms_lab.bms.bank import pack_names
+from tinybms_lab.bms.bank import CABLE_OHM, pack_names
 from tinybms_lab.gx.dvcc import SystemPlan
 
 __all__ = ["SCENARIOS"]
@@ -38,7 +38,9 @@ _WORN = replace(
 """60 % of the capacity, and one cell of it worse than the others."""
 _RESISTIVE = replace(_PACK, odd=tuple(OddCell(index, resistance_factor=2.2) for index in range(16)))
 """Twice the resistance of the others, cables included."""
-_BAD_CONTACT_OHM = 0.012
+_BAD_CONTACT_OHM, _LONG_CABLE_OHM = 0.012, 0.014
+_FOLLOWS_PACKS = ("DCL turns",)
+"""DCL follows a pack that goes, that comes back apart from the others, and whose BMS cuts what then flows between."""
 _BEGIN_S, _MINUTE_S = 600.0, 60.0
 """What happens to a pack happens when CVL and the currents have come to their values."""
 
@@ -144,6 +146,12 @@ _THREE_CARRY = Constant(20_500.0)
 """More than DCL of three of these packs, and less than makes their BMS cut it."""
 _GRID = _system(4, island=False)
 _NIGHT = Constant(0.0)
+
+
+def _joining(cable_ohm: float) -> dict[str, PackPlan]:
+    """Return four packs of which the last one has been empty, behind such a cable."""
+    packs = _packs([_PACK, _PACK, _PACK, replace(_PACK, soc=0.105)])
+    return {**packs, "d": replace(packs["d"], cable_ohm=cable_ohm)}
 
 
 def _month() -> PacksScenario:
@@ -264,15 +272,25 @@ SCENARIOS: tuple[PacksScenario, ...] = (
     ),
     _scenario(
         "packs-join",
-        "A pack joins 2 V below the others",
-        [_PACK, _PACK, _PACK, replace(_PACK, soc=0.105)],
+        "A pack joins 2 V below the others, over a long cable",
+        [],
+        packs=_joining(_LONG_CABLE_OHM),
         faults=(PackFault("d", PackFaultKind.PULLED, 0.0, _BEGIN_S),),
         bounds=(
             LIGHTS,
             Bound(What.CCL, most=91.0, from_s=_BEGIN_S + 10.0, to_s=_BEGIN_S + 40.0),
         ),
         hours=5.0,
-        excused=("DCL turns",),  # what flows between the packs trips the BMS of the new one again and again
+    ),
+    _scenario(
+        "packs-join-trips",
+        "A pack joins 2 V below the others, and its BMS cuts the current between them again and again",
+        [],
+        packs=_joining(CABLE_OHM),
+        faults=(PackFault("d", PackFaultKind.PULLED, 0.0, _BEGIN_S),),
+        bounds=(LIGHTS,),
+        hours=5.0,
+        excused=_FOLLOWS_PACKS,
     ),
     _scenario(
         "packs-pulled",
@@ -287,6 +305,7 @@ SCENARIOS: tuple[PacksScenario, ...] = (
         expects_float=False,
         most_short_percent=100.0,
         bounds=(Bound(What.DCL, least=130.0),),
+        excused=_FOLLOWS_PACKS,
     ),
     _scenario(
         "packs-breaker",
@@ -294,6 +313,7 @@ SCENARIOS: tuple[PacksScenario, ...] = (
         [_PACK] * 4,
         faults=(PackFault("b", PackFaultKind.BREAKER, _BEGIN_S, 20.0 * _MINUTE_S),),
         bounds=(LIGHTS,),
+        excused=_FOLLOWS_PACKS,
     ),
     _scenario("packs-16", "Sixteen packs of mixed age, their counters apart", [_aged(number) for number in range(16)]),
     _month(),
