@@ -294,10 +294,12 @@ async def core(packs: int, seconds: float = CORE_S) -> Sequence[Any]:
     with tempfile.TemporaryDirectory() as name, lines(Path(name), packs) as hub:
         folder = Path(name)
         devices = {f"p{index}": {"uart": {"device": str(folder / f"bms-{index}")}} for index in range(packs)}
-        alone = {"packs": devices} if packs > 1 else {"hardware": {"uart": devices["p0"]["uart"]}}
-        can = {"interface": "udp_multicast", "channel": CHANNEL}
-        config = {**alone, "web_server": {"enabled": False}, "advanced": {"history_enabled": False}}
-        config["hardware"] = {**config.get("hardware", {}), "can": can}
+        hardware: dict[str, Any] = {"can": {"interface": "udp_multicast", "channel": CHANNEL}}
+        config = {"hardware": hardware, "web_server": {"enabled": False}, "advanced": {"history_enabled": False}}
+        if packs > 1:
+            config["packs"] = devices
+        else:
+            hardware |= devices["p0"]
         (folder / "config.json").write_text(json.dumps(config))
         port = await open_can(CanSettings("udp_multicast", CHANNEL))
         port.subscribe(on_frame)

@@ -80,7 +80,7 @@ CANDIDATES = [
         "held_by": "",
         "asked": False,
         "unit": {"identity": {"serial_number": "A" * 24}, "series_cells": 16, "capacity_ah": 280.0, "voltage_v": 53.1},
-        "problem": None,
+        "message": None,
     },
     {
         "path": "/dev/serial/by-id/two",
@@ -90,7 +90,7 @@ CANDIDATES = [
         "held_by": "",
         "asked": True,
         "unit": {"identity": {"serial_number": "B" * 24}, "series_cells": 16, "capacity_ah": 280.0, "voltage_v": 53.0},
-        "problem": None,
+        "message": None,
     },
     {
         "path": "/dev/ttyS0",
@@ -100,7 +100,7 @@ CANDIDATES = [
         "held_by": "gpsd",
         "asked": False,
         "unit": None,
-        "problem": {"code": "serial.held", "parameters": {}, "text": "/dev/ttyS0 is used by gpsd"},
+        "message": {"code": "serial.held", "parameters": {}, "text": "/dev/ttyS0 is used by gpsd"},
     },
 ]
 

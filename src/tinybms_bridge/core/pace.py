@@ -4,7 +4,6 @@ A small board has a fifth of the processor of a desk computer, and sixteen packs
 the share that this process takes is looked at, and the interval follows in a few steps, never beyond one second.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -123,7 +122,7 @@ class PaceKeeper:
         packs: Callable[[], Mapping[str, Paced]],
         bus: Bus,
         *,
-        cpu_s: Callable[[], float] = time.process_time,
+        cpu_s: Callable[[], float],
     ) -> None:
         self._packs = packs
         self._bus = bus

@@ -79,4 +79,4 @@ def test_everything_can_be_sent(clock: FakeClock, core: Any, battery: BatterySta
     now = moment(clock, battery)
     for document in (battery_document(core, now, (1.0, 2.0)), *(pack_document(name, now) for name in battery.packs)):
         assert orjson.loads(Sealer("boot").seal(document, now.at))["boot"] == "boot"
-        assert dict(values_of(document))["voltage"]
+        assert "voltage" in dict(values_of(document))

@@ -38,6 +38,7 @@ from tinybms_bridge.battery.limits.feed_in import next_feed_in
 from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
 from tinybms_bridge.battery.limits.pack_step import Bounds, PackMemory, step_pack
 from tinybms_bridge.battery.limits.parallel import (
+    JOIN_CELL_V,
     Apart,
     BatteryClock,
     next_apart,
@@ -382,9 +383,4 @@ def _charge_of(bounds: Bounds) -> Charge:
 def _join_v(settings: PacksSettings, seen: Mapping[str, Bounds]) -> float:
     if settings.join_delta_v is not None:
         return settings.join_delta_v
-    return _JOIN_CELL_V * next(iter(seen.values())).context.ratings.series_cells
-
-
-_JOIN_CELL_V = 0.05
-"""Cables and switches of packs that share a current make less of a difference: 10 mOhm more at 50 A are 0.03 V for each
-of 16 cells."""
+    return JOIN_CELL_V * next(iter(seen.values())).context.ratings.series_cells

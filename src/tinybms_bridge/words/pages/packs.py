@@ -11,6 +11,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "Before packs are connected in parallel, bring them to the same voltage: nothing but cables and fuses limits the current between them.",
         "Avant de relier des packs en parallèle, amenez-les à la même tension : seuls câbles et fusibles limitent le courant entre eux.",
     ),
+    "wiring": (
+        "Each pack has its own fuse, cables of one length to both bars, and an isolated adapter (green) at a hub with its own supply.",
+        "Chaque pack a son fusible, des câbles de même longueur vers les deux barres, et un adaptateur isolé (vert) sur un hub avec sa propre alimentation.",
+    ),
     "packs": ("Packs of this battery", "Packs de cette batterie"),
     "port": ("port {port}", "port {port}"),
     "remove": ("Remove", "Retirer"),
