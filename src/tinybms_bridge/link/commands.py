@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.battery.inhibits import LONGEST_INHIBIT_S, Direction, Inhibit
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.hal.devices import FoundDevices
 from tinybms_bridge.link.codec import DecodeError, Strict, decoder
@@ -60,7 +60,6 @@ __all__ = [
 
 R_co = TypeVar("R_co", covariant=True)
 
-_WEEK_S = 7 * 24 * 3600.0
 _LONGEST_TEXT = 200
 _LONGEST_NAME = 64
 _LONGEST_NOTE = 1000
@@ -117,8 +116,8 @@ class SetInhibit(Command[Inhibit]):
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
-        if self.duration_s is not None and not 1.0 <= self.duration_s <= _WEEK_S:
-            raise DecodeError(f"duration_s: must be 1 to {_WEEK_S:.0f}")
+        if self.duration_s is not None and not 1.0 <= self.duration_s <= LONGEST_INHIBIT_S:
+            raise DecodeError(f"duration_s: must be 1 to {LONGEST_INHIBIT_S:.0f}")
         _check_text("reason", self.reason, _LONGEST_TEXT)
         _check_text("by", self.by, _LONGEST_NAME)
 
