@@ -12,7 +12,7 @@ from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits import Memory
-from tinybms_bridge.battery.limits.evidence import Evidence
+from tinybms_bridge.battery.limits.evidence_memory import Evidence
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, key_by_name
 from tinybms_bridge.battery.state import PackCondition
