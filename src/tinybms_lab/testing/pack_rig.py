@@ -190,11 +190,14 @@ class PackRig:
     Args:
         count: How many packs there are.
         units: Instead of equal ones.
+        loop: Whose time counts; that of the running one where it is not named.
 
     """
 
-    def __init__(self, count: int = 4, units: Mapping[str, Unit] | None = None) -> None:
-        self.clock = LoopClock()
+    def __init__(
+        self, count: int = 4, units: Mapping[str, Unit] | None = None, *, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self.clock = LoopClock(loop)
         names = pack_names(count)
         self.units: dict[str, Unit] = {name: Unit(self.clock, number) for number, name in enumerate(names)} | dict(
             units or {}
