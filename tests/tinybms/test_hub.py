@@ -89,20 +89,19 @@ class Packs:
         poller.pace = pace_of(index, PACKS)
         return poller
 
-    async def all(self, *, up: bool) -> None:
-        """Wait until every line is up, with a snapshot since it was forgotten, or down."""
-        async with asyncio.timeout(WAIT_S):
-            while not all(
-                poller.link.up is up and bool(serials) is up
-                for poller, serials in zip(self.pollers, self.serials, strict=True)
-            ):
-                await asyncio.sleep(0.02)
-
-    def forget(self) -> None:
-        """Count from 0 again."""
-        self.openings = 0
+    async def all_up(self) -> None:
+        """Wait until every line is up, with a snapshot from now on."""
         for serials in self.serials:
             serials.clear()
+        async with asyncio.timeout(WAIT_S):
+            while not all(self.serials) or not all(poller.link.up for poller in self.pollers):
+                await asyncio.sleep(0.02)
+
+    async def all_down(self) -> None:
+        """Wait until every line is down."""
+        async with asyncio.timeout(WAIT_S):
+            while any(poller.link.up for poller in self.pollers):
+                await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -119,15 +118,13 @@ async def test_a_hub_that_resets_costs_little_and_every_pack_comes_back(hub: Hub
     packs = Packs(hub)
     tasks = [asyncio.create_task(poller.run()) for poller in packs.pollers]
     try:
-        await packs.all(up=True)
+        await packs.all_up()
         units = [set(serials) for serials in packs.serials]
         await asyncio.sleep(2.1)  # one that is lost sooner is as good as none
-        packs.forget()
         loop = asyncio.get_running_loop()
-        gone_s = loop.time()
+        gone_s, packs.openings = loop.time(), 0
         hub.vanish()
-        packs.forget()
-        await packs.all(up=False)
+        await packs.all_down()
         turns = sum(poller.turns for poller in packs.pollers)
         await asyncio.sleep(max(0.0, gone_s + 3.0 - loop.time()))
         # At once, after 0.4 s, 1.2 s and 2.8 s at the soonest, and after 4 s more.
@@ -136,7 +133,7 @@ async def test_a_hub_that_resets_costs_little_and_every_pack_comes_back(hub: Hub
         assert sum(poller.turns for poller in packs.pollers) - turns <= most * PACKS
 
         hub.appear()
-        await packs.all(up=True)
+        await packs.all_up()
         assert packs.serials == units
         assert len(set.union(*units)) == PACKS
     finally:
