@@ -13,7 +13,7 @@ from tinybms_lab.bench.packs.plan import PackFault, PacksScenario
 from tinybms_lab.bench.protections import Protection
 from tinybms_lab.bench.trace import Column, Trace
 
-__all__ = ["PACK_CRITERIA", "PackMetrics", "PacksMetrics", "Rise", "measure_packs", "pack_violations"]
+__all__ = ["PACK_CRITERIA", "PackMetrics", "PacksMetrics", "RiseWhileAway", "measure_packs", "pack_violations"]
 
 PACK_CRITERIA = (
     "no over-voltage protection of any pack trips, and its highest cell stays 10 mV below the cut-off",
@@ -74,7 +74,7 @@ class PackMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Rise:
+class RiseWhileAway:
     """A limit that rose while a pack was away."""
 
     fault: PackFault
@@ -88,7 +88,7 @@ class PacksMetrics:
     """Measures of a run beside those of the battery as one."""
 
     packs: tuple[PackMetrics, ...]
-    rises: tuple[Rise, ...]
+    rises: tuple[RiseWhileAway, ...]
     dark_s: float
     """Longest time in a row without loads although a healthy pack could have carried them."""
 
@@ -278,7 +278,7 @@ def _plating_s(pack: PackRun, battery: Trace) -> float:
     return plating_s
 
 
-def _rises(run: PacksRun, fault: PackFault) -> Iterator[Rise]:
+def _rises(run: PacksRun, fault: PackFault) -> Iterator[RiseWhileAway]:
     """Yield each limit that was higher while a pack was away than in the half minute before."""
     if fault.after_s < _FIRST_S:
         return
@@ -290,7 +290,7 @@ def _rises(run: PacksRun, fault: PackFault) -> Iterator[Rise]:
         before = [value for at_s, value in told if from_s - _BEFORE_S <= at_s < from_s]
         after = [value for at_s, value in told if from_s <= at_s < to_s]
         if before and after and max(after) > max(before) + _RESOLUTION:
-            yield Rise(fault, limit, max(before), max(after))
+            yield RiseWhileAway(fault, limit, max(before), max(after))
 
 
 def _dark_s(run: PacksRun) -> float:

@@ -16,7 +16,7 @@ from tinybms_lab.bench.dirt import DirtPlayer, Sensors
 from tinybms_lab.bench.loop import StepSize, demands, spread_ah
 from tinybms_lab.bench.packs.controllers import PacksController
 from tinybms_lab.bench.packs.own_limits import OwnLimits
-from tinybms_lab.bench.packs.plan import PackFaultKind, PackFaults, PackPlan, PacksScenario
+from tinybms_lab.bench.packs.plan import PackFaultKind, PackFaults, PacksScenario, ParallelPack
 from tinybms_lab.bench.protections import Protection
 from tinybms_lab.bench.trace import STATES, Run, Trace
 from tinybms_lab.bms.parallel import Branch, branch_of, split
@@ -71,7 +71,7 @@ class PackRun:
     """What a run leaves of one pack."""
 
     name: str
-    plan: PackPlan
+    plan: ParallelPack
     trace: Trace
     trips: tuple[PackTrip, ...]
     hard_openings: int
@@ -91,7 +91,7 @@ class PacksRun:
 class _Pack:
     """One pack during a run."""
 
-    def __init__(self, name: str, plan: PackPlan, scenario: PacksScenario, number: int) -> None:
+    def __init__(self, name: str, plan: ParallelPack, scenario: PacksScenario, number: int) -> None:
         battery, seed = plan.battery, scenario.seed + 17 * number
         self.name, self.plan = name, plan
         self.cells = battery.build()

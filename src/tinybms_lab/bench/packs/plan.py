@@ -11,7 +11,7 @@ from tinybms_lab.bench.scenario import FaultPlayer, Scenario
 from tinybms_lab.bench.weather import Profile
 from tinybms_lab.bms.bank import CABLE_OHM
 
-__all__ = ["PackFault", "PackFaultKind", "PackFaults", "PackPlan", "PacksScenario", "as_one"]
+__all__ = ["PackFault", "PackFaultKind", "PackFaults", "PacksScenario", "ParallelPack", "as_one"]
 
 _CLOSE_S = (-5.0, 45.0)
 """From before a change until a battery has decided to do without a silent pack, in a scenario of longer steps."""
@@ -20,7 +20,7 @@ _EDGE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class PackPlan:
+class ParallelPack:
     """One pack, and how its BMS reads it."""
 
     battery: BatteryPlan
@@ -66,13 +66,13 @@ class PackFault:
 class PacksScenario(Scenario):
     """A scenario whose battery is several packs; ``battery`` is all of them as one."""
 
-    packs: dict[str, PackPlan] = field(default_factory=dict, hash=False)
+    packs: dict[str, ParallelPack] = field(default_factory=dict, hash=False)
     pack_faults: tuple[PackFault, ...] = ()
     pack_top_percent: float = 0.0
     """Least true state of charge that every pack reaches."""
 
 
-def as_one(plans: Sequence[PackPlan]) -> BatteryPlan:
+def as_one(plans: Sequence[ParallelPack]) -> BatteryPlan:
     """Return packs as one battery: the sums of their capacities and ratings, cells as unequal as the first one's."""
     batteries = [plan.battery for plan in plans]
     capacity_ah = sum(battery.capacity_ah for battery in batteries)

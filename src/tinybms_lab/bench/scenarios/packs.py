@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from tinybms_lab.bench.battery import BatteryPlan, OddCell
 from tinybms_lab.bench.dirt import Outliers, SensorPlan
-from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PackPlan, PacksScenario, as_one
+from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PacksScenario, ParallelPack, as_one
 from tinybms_lab.bench.scenario import Bar, Bound, What
 from tinybms_lab.bench.scenarios.parts import HOUR_S, LIGHTS, top_balanced
 from tinybms_lab.bench.weather import ClearSky, Constant, Days, Profile, Steps
@@ -78,10 +78,10 @@ def _together(battery: BatteryPlan) -> BatteryPlan:
     return replace(balanced, odd=tuple(cells))
 
 
-def _packs(batteries: Sequence[BatteryPlan]) -> dict[str, PackPlan]:
+def _packs(batteries: Sequence[BatteryPlan]) -> dict[str, ParallelPack]:
     """Return packs by name, each with its cells full together; the line of the second one spoils a few readings."""
     return {
-        name: PackPlan(_together(battery), sensors=_sensors(number), dirt=_STRAY if number == 1 else ())
+        name: ParallelPack(_together(battery), sensors=_sensors(number), dirt=_STRAY if number == 1 else ())
         for number, (name, battery) in enumerate(zip(pack_names(len(batteries)), batteries, strict=True))
     }
 
@@ -100,7 +100,7 @@ def _scenario(
     top_percent: float = 97.0,
     expects_float: bool = True,
     most_short_percent: float = 3.0,
-    packs: dict[str, PackPlan] | None = None,
+    packs: dict[str, ParallelPack] | None = None,
     excused: tuple[str, ...] = (),
 ) -> PacksScenario:
     plans = packs or _packs(batteries)
@@ -148,7 +148,7 @@ _GRID = _system(4, island=False)
 _NIGHT = Constant(0.0)
 
 
-def _joining(cable_ohm: float) -> dict[str, PackPlan]:
+def _joining(cable_ohm: float) -> dict[str, ParallelPack]:
     """Return four packs of which the last one has been empty, behind such a cable."""
     packs = _packs([_PACK, _PACK, _PACK, replace(_PACK, soc=0.105)])
     return {**packs, "d": replace(packs["d"], cable_ohm=cable_ohm)}

@@ -7,7 +7,7 @@ import pytest
 
 from tinybms_lab.bench.battery import BatteryPlan
 from tinybms_lab.bench.packs.loop import PackColumn, PackRun, PacksRun, PackTrip
-from tinybms_lab.bench.packs.plan import PackPlan, PacksScenario, as_one
+from tinybms_lab.bench.packs.plan import PacksScenario, ParallelPack, as_one
 from tinybms_lab.bench.trace import Column, Run, Trace
 from tinybms_lab.bench.weather import Constant
 from tinybms_lab.gx.dvcc import SystemPlan
@@ -42,7 +42,7 @@ MakePacksRun = Callable[..., PacksRun]
 @pytest.fixture
 def two() -> PacksScenario:
     """Half an hour of sun on two equal packs, in an island."""
-    packs = {"a": PackPlan(PLAIN), "b": PackPlan(PLAIN)}
+    packs = {"a": ParallelPack(PLAIN), "b": ParallelPack(PLAIN)}
     return PacksScenario(
         "two",
         "two packs",

@@ -12,6 +12,7 @@ from tinybms_lab.bench.protections import Protection
 from tinybms_lab.bench.trace import Column
 from tinybms_lab.gx.dvcc import SystemPlan
 
+Rows = list[dict[PackColumn, float]]
 MakePacksRun = Callable[..., PacksRun]
 GRID = SystemPlan(island=False)
 LONG = 200
@@ -31,7 +32,7 @@ def test_a_good_run_holds_everything(make_packs_run: MakePacksRun) -> None:
 def test_each_criterion_is_told_with_pack_and_number(make_packs_run: MakePacksRun) -> None:
     """One word for the table, one sentence for the reader; all of them at once."""
     over = {PackColumn.CURRENT_A: 120.0}
-    bad = [{}] * 100 + [over] * 4 + [{PackColumn.HIGHEST_V: 3.745}] + [{}] * 95
+    bad: Rows = [{}] * 100 + [over] * 4 + [{PackColumn.HIGHEST_V: 3.745}] + [{}] * 95
     run = make_packs_run(
         bad,
         battery=[{}] * 150 + [{Column.DCL_A: 0.0}] * 50,
@@ -55,14 +56,14 @@ def test_each_criterion_is_told_with_pack_and_number(make_packs_run: MakePacksRu
 @pytest.mark.parametrize("seconds", [3, 4])
 def test_three_seconds_above_the_own_limit_are_free(make_packs_run: MakePacksRun, seconds: int) -> None:
     """More in a row are too long."""
-    rows = [{}] * 50 + [{PackColumn.CURRENT_A: 120.0}] * seconds + [{}] * 50
+    rows: Rows = [{}] * 50 + [{PackColumn.CURRENT_A: 120.0}] * seconds + [{}] * 50
 
     assert bool(broken(make_packs_run(rows))) is (seconds > 3)
 
 
 def test_discharge_has_a_limit_too(make_packs_run: MakePacksRun) -> None:
     """On a grid; in an island the inverter hears no DCL but 0."""
-    rows = [{}] * 50 + [{PackColumn.CURRENT_A: -170.0}] * 10 + [{}] * 50
+    rows: Rows = [{}] * 50 + [{PackColumn.CURRENT_A: -170.0}] * 10 + [{}] * 50
 
     assert [name for name, _ in broken(make_packs_run(rows, system=GRID))] == ["own limit"]
     assert broken(make_packs_run(rows)) == []

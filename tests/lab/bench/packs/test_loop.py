@@ -11,7 +11,7 @@ from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_lab.bench.controllers import SentLimits
 from tinybms_lab.bench.dirt import Outliers
 from tinybms_lab.bench.packs.loop import PackColumn, PacksSimulation, play_packs
-from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PackPlan, PacksScenario, as_one
+from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PacksScenario, ParallelPack, as_one
 from tinybms_lab.bench.trace import Column
 
 
@@ -101,7 +101,7 @@ def test_readings_are_spoilt_on_their_own_line_only(two: PacksScenario) -> None:
 
 def test_packs_apart_exchange_a_current(two: PacksScenario) -> None:
     """It is told beside what flows, and none of it once they are together."""
-    packs = {"a": PackPlan(PLAIN), "b": PackPlan(replace(PLAIN, soc=0.15))}
+    packs = {"a": ParallelPack(PLAIN), "b": ParallelPack(replace(PLAIN, soc=0.15))}
     run = play_packs(replace(two, packs=packs, battery=as_one(list(packs.values())), hours=6.0), Fixed(0.0))
     apart_a = run.packs[1].trace.column(PackColumn.EQUALISING_A)
 

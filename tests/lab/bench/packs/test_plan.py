@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PackFaults, PackPlan, PacksScenario, as_one
+from tinybms_lab.bench.packs.plan import PackFault, PackFaultKind, PackFaults, PacksScenario, ParallelPack, as_one
 
 HALF_H = 1800.0
 
@@ -47,7 +47,7 @@ def test_every_reading_counts_when_a_pack_goes_in_a_month(two: PacksScenario, st
 def test_packs_as_one_are_their_sums(two: PacksScenario) -> None:
     """Capacity and ratings add up, the charge is weighted."""
     first = two.packs["a"]
-    small = PackPlan(replace(first.battery, capacity_ah=50.0, soc=0.3, charge_cutoff_a=50.0))
+    small = ParallelPack(replace(first.battery, capacity_ah=50.0, soc=0.3, charge_cutoff_a=50.0))
     battery = as_one([first, small])
 
     assert battery.capacity_ah == 150.0
