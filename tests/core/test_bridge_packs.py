@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from tests.core.pack_rig import PackRig, Unit
 
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.state import MAIN_PACK, PackCondition
 from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.link.events import BmsEventsSeen, IdentityKnown, Noted
-from tinybms_lab.testing.pack_rig import PackRig, Unit
 
 pytestmark = pytest.mark.virtual_time
 

@@ -8,12 +8,12 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from tests.core.pack_rig import PackRig, Unit
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.link.events import Noted
-from tinybms_lab.testing.pack_rig import PackRig, Unit
 from tinybms_lab.testing.virtual_time import VirtualLoop
 
 PACKS = "abc"
