@@ -7,17 +7,16 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from tests.core.pack_rig import PackRig, Unit, serial_of
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness
-from tinybms_bridge.battery.limits import Memory
-from tinybms_bridge.battery.limits.evidence_memory import Evidence
+from tinybms_bridge.battery.limits import Evidence, Memory
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedUnits, key_by_name
 from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.core.persistence import load_state
-from tinybms_lab.testing.pack_rig import PackRig, Unit, serial_of
 
 pytestmark = pytest.mark.virtual_time
 

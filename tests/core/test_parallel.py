@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import pytest
+from tests.core.pack_rig import PackRig, Unit
 
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.energy import EnergyTotals
@@ -15,7 +16,6 @@ from tinybms_bridge.battery.limits import Inhibited, LimitCode, Limits, Quantity
 from tinybms_bridge.battery.state import CellPlace, PackCondition, PackState
 from tinybms_bridge.core.parallel import ParallelBattery
 from tinybms_bridge.link.events import AlarmsChanged, LinkChanged, Noted, NoticesChanged, PackSnapshotAccepted
-from tinybms_lab.testing.pack_rig import PackRig, Unit
 
 pytestmark = pytest.mark.virtual_time
 

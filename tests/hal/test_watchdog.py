@@ -246,6 +246,23 @@ def test_pauses_on_purpose_are_no_hang() -> None:
     assert guard.feed(), "a longer pause counts at once"
 
 
+def test_part_that_was_stopped_on_purpose_is_not_waited_for() -> None:
+    """A pack that was taken out of service starves nobody; put back, it has its whole time again."""
+    bowl = Bowl()
+    guard = ProgressGuard(bowl, bowl.monotonic, timeout_s=5.0)
+    guard.note("uart-a", 1)
+    guard.note("uart-b", 1)
+    bowl.now_s = 6.0
+    guard.note("uart-a", 2)
+    guard.leave("uart-b")
+    guard.leave("uart-c")
+    assert guard.feed()
+    assert [part.name for part in guard.parts()] == ["uart-a"]
+    guard.note("uart-b", 1)
+    bowl.now_s = 10.0
+    assert guard.feed()
+
+
 def test_disabled_guard_always_feeds() -> None:
     """Without the watchdog of the configuration the service manager must not restart a bridge that hangs."""
     bowl = Bowl()

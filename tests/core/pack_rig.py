@@ -73,7 +73,7 @@ class Unit:
             return None
         return tuple(self.misread.get(address + index, word) for index, word in enumerate(words))
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- the rest is the device's
+    def __getattr__(self, name: str) -> Any:
         return getattr(self.bms, name)
 
 
@@ -214,12 +214,12 @@ class PackRig:
         self.events: list[Event] = []
         self.other_packs = 0
 
-    def document(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- sections by name
+    def document(self, **changes: Any) -> dict[str, Any]:
         """Return a configuration with every pack at its port."""
         packs = {name: {"uart": {"device": f"/dev/{name}"}} for name in self.units}
         return {"packs": packs, **changes}
 
-    def configuration(self, **changes: Any) -> Configuration:  # noqa: ANN401 -- sections by name
+    def configuration(self, **changes: Any) -> Configuration:
         """Return what ``document`` says, without a look at the ports of this machine."""
         return configuration_of(self.document(**changes))
 
