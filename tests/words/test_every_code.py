@@ -48,6 +48,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
     "limit": {"quantity", "unit", "limit", "reason"},
     **{f"limit.{code}": REASON for code in LimitCode},
     **{f"limited_by.{code}": REASON for code in LimitCode},
+    "limit.pack_silent.cold": REASON,
     **{f"headline.{doing}": {"current_a", "power_w", "why", "left"} for doing in ("charging", "discharging")},
     **{f"headline.{doing}": {"current_a", "power_w", "why"} for doing in ("resting", "full", "full_charging")},
     **{f"headline.{code}": {"remark", "line", "discharges"} for code in ("hold", "silent")},

@@ -39,6 +39,10 @@ class Told(Generic[State]):
         """Whether what was told is over, and only has to last."""
         return self.state != self.present
 
+    def comes_and_goes(self, now_s: float) -> bool:
+        """Return whether it has changed so often of late that its end is not told at once."""
+        return sum(now_s - at_s < _WINDOW_S for at_s in self.told_s) >= _TRUSTED
+
 
 def next_told(told: Told[State], present: State, now_s: float, *, was_bad: bool) -> Told[State]:
     """Return what is told at ``now_s``; the same object while nothing of it changes.

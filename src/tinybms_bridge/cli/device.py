@@ -157,9 +157,13 @@ async def _opened(device: str, baudrate: int) -> "AsyncIterator[TinyBmsClient]":
         await client.close()
 
 
+_NOT_THE_LINE = {"pack.which", "pack.of_no_bridge", "request.no_pack"}
+"""What is said of the command, not of a line."""
+
+
 def with_doctor(error: BridgeError, device: str) -> BridgeError:
     """Return the error, with the way to find its cause where the line failed and says nothing of it."""
-    if not isinstance(error, LinkError) or error.hint:
+    if not isinstance(error, LinkError) or error.hint or error.description.code in _NOT_THE_LINE:
         return error
     where = "" if device == "auto" else f" --device {device}"
     return LinkError(error.what, hint=message("serial.doctor", command=f"tinybms-bridge doctor{where}"))

@@ -391,6 +391,7 @@ class Bridge:
             self._note_suspend(now_s)
             if now_s - self.battery.decided_s >= _RECENT_S or now_s > self.battery.stale_from_s:
                 self.battery.tick(now_s)
+            self._packs.look()
             self.pace.look(now_s)
             self.can.hurry(self.battery.limits)
             self.can.look()

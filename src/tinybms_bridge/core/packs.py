@@ -219,9 +219,16 @@ class Packs:
             if not self._is_refused(line):
                 self._meet_the_only_one(self._battery, seen.serial)
 
+    def look(self) -> None:
+        """Take note of lines that have fallen silent; call it now and then."""
+        if isinstance(self._battery, ParallelBattery) and self._battery.doubled:
+            doubled = self._battery.doubled.items()
+            self._double({name: at for name, at in doubled if self.by_name[name].answers})
+
     def dead_since_s(self, line: str, last_heard_s: float) -> float | None:
         """Return since when a line has given nothing new; None while its data is fresh, or would not count."""
-        if self._seen[line].refused or (self._several and self._counts_elsewhere(line)):
+        idle = self._seen[line].refused or (self._several and self._counts_elsewhere(line))
+        if idle and self.lines[line].answers:
             return None
         unit = self._unit(line)
         if unit.freshness is Freshness.FRESH:

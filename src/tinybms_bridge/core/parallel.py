@@ -16,6 +16,7 @@ from tinybms_bridge.battery.limits import Limits, in_wire_steps
 from tinybms_bridge.battery.limits.pack_step import Bounds, PackMemory
 from tinybms_bridge.battery.limits.packs import Decision, PacksSettings, begin_packs, see_pack, step_battery
 from tinybms_bridge.battery.limits.parallel import BatteryClock
+from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.pack_alarms import alarms_together, cause_of_condition
 from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.saved_units import SavedBattery
@@ -189,6 +190,15 @@ class ParallelBattery(Decider):
                 self._see(name, None, now_s)
                 unit.watch(self.settings.alarms, now_s)
         self._decide(now_s)
+
+    def look(self, communication: Communication, now_s: float, *, configuration_ok: bool = True) -> None:
+        """See ``Decider``; what hangs on limits does not flutter with a pack that comes and goes."""
+        in_force = self._limits
+        bad = [told for told in self._told.values() if told.state in _BAD]
+        if any(told.is_unsteady or told.comes_and_goes(now_s) for told in bad):
+            self._limits = None  # their notices stay as they are
+        super().look(communication, now_s, configuration_ok=configuration_ok)
+        self._limits = in_force
 
     def state(self) -> BatteryState:
         """Return what is known and in force now: the same object until something of it changes."""

@@ -14,6 +14,7 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "limit.pack_share": "{share_percent:.0f} % of the current is its own, and it bears {threshold:.1f} A",
         "limit.pack_blocked": "no pack gives or takes current in this direction",
         "limit.pack_silent": "its BMS does not answer[ for {value:.0f} s], and nobody sees its cells",
+        "limit.pack_silent.cold": "its BMS does not answer, and[ at {value:.1f} °C] its cells may be too cold to be charged",
         "limit.pack_joining": "it is[ {value:.2f} V] apart from the others, and takes or gives nearly all of the current",
         "limited_by.pack_share": "its {share_percent:.0f} % of the current",
         "limited_by.pack_blocked": "the packs, none of which gives or takes current",

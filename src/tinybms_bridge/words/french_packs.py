@@ -14,6 +14,7 @@ PACK_SENTENCES: Mapping[str, str] = MappingProxyType(
         "limit.pack_share": "{share_percent:.0f} % du courant passent par lui, et il supporte {threshold:.1f} A",
         "limit.pack_blocked": "aucun pack ne donne ni ne prend de courant dans ce sens",
         "limit.pack_silent": "son BMS ne répond pas[ depuis {value:.0f} s], et personne ne voit ses cellules",
+        "limit.pack_silent.cold": "son BMS ne répond pas, et[ à {value:.1f} °C] ses cellules sont peut-être trop froides pour être chargées",
         "limit.pack_joining": "il est à[ {value:.2f} V] d'écart des autres, et prend ou donne presque tout le courant",
         "limited_by.pack_share": "sa part de {share_percent:.0f} % du courant",
         "limited_by.pack_blocked": "les packs, dont aucun ne donne ni ne prend de courant",

@@ -88,12 +88,11 @@ def test_who_charges_on_after_the_switch_should_be_open_is_connected() -> None:
     """Until the cause has ended, whatever flows: otherwise CCL would come and go with its own effect."""
     pack = Pack()
     pack.run(5.0)
-    faulty = {"events": (OVER_VOLTAGE_EVENT,), "status": BmsStatus.FAULT}
-    cut = pack.run(2.0, current_a=20.0, **faulty).cut
+    cut = pack.run(2.0, current_a=20.0, events=(OVER_VOLTAGE_EVENT,), status=BmsStatus.FAULT).cut
     assert cut.opening
-    cut = pack.run(3.0, current_a=20.0, **faulty).cut
+    cut = pack.run(3.0).cut
     assert (cut.connected, cut.blocked) == (True, False)
-    cut = pack.run(60.0, current_a=0.0, **faulty).cut
+    cut = pack.run(60.0, current_a=0.0).cut
     assert (cut.connected, cut.blocked) == (True, False)
     assert pack.run(3.0, events=(), status=BmsStatus.CHARGING).cut.since_s is None
 
