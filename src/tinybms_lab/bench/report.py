@@ -28,6 +28,7 @@ __all__ = [
     "lives_legend",
     "lives_table",
     "markdown",
+    "of_packs",
     "row",
     "show",
     "table",
@@ -109,7 +110,7 @@ def show(results: Sequence[ScenarioResult], console: Console) -> None:
     if lived(results):
         console.print(lives_table(results))
         console.print(lives_legend(), style="dim")
-    several = _of_packs(results)
+    several = of_packs(results)
     if several:
         console.print(packs_table(several))
         console.print(packs_legend(), style="dim")
@@ -117,7 +118,7 @@ def show(results: Sequence[ScenarioResult], console: Console) -> None:
         console.print(line, style="red", highlight=False)
 
 
-def _of_packs(results: Sequence[ScenarioResult]) -> list[Outcomes]:
+def of_packs(results: Sequence[ScenarioResult]) -> list[Outcomes]:
     """Return the outcomes of each scenario of several packs."""
     return [(result.scenario, result.outcomes) for result in results if result.engine.packs is not None]
 
@@ -135,10 +136,10 @@ def markdown(results: Sequence[ScenarioResult]) -> str:
     long_run = lives(results)
     if long_run:
         long_run += ["", lives_legend(), ""]
-    several = _of_packs(results)
-    of_packs = [*packs_comparison(several), "", packs_legend(), ""] if several else []
+    several = of_packs(results)
+    packs = [*packs_comparison(several), "", packs_legend(), ""] if several else []
     return "\n".join(
-        [*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *of_packs, *flows(results), ""]
+        [*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *packs, *flows(results), ""]
     )
 
 
@@ -184,7 +185,8 @@ def flows(results: Sequence[ScenarioResult]) -> list[str]:
     bounded = [result for result in results if result.engine.metrics.findings]
     if not bounded:
         return []
-    names = [outcome.metrics.controller for outcome in bounded[0].outcomes]
+    played = zip(*[[outcome.metrics.controller for outcome in result.outcomes] for result in bounded], strict=True)
+    names = [" or ".join(dict.fromkeys(each)) for each in played]
     lines = [f"| scenario | what has to hold | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
     for result in bounded:
         title = f"`{result.scenario}`"

@@ -139,6 +139,7 @@ def _aged(number: int) -> BatteryPlan:
     )
 
 
+_IN_THE_COLD = replace(_packs([replace(_PACK, temperature_c=6.0)] * 3)["c"], ambient=Constant(6.0))
 _COUNTERS = (50.0, 80.0, 95.0, 100.0)
 _LOADED = Steps(6000.0, ((9.0 * HOUR_S + 300.0, 30_000.0),))
 """On a grid, whose GX obeys DCL: a load that shows how the current divides, then more than four packs let out."""
@@ -314,6 +315,40 @@ SCENARIOS: tuple[PacksScenario, ...] = (
         faults=(PackFault("b", PackFaultKind.BREAKER, _BEGIN_S, 20.0 * _MINUTE_S),),
         bounds=(LIGHTS,),
         excused=_FOLLOWS_PACKS,
+    ),
+    _scenario(
+        "packs-cold",
+        "One of four stands in the cold: at 6 °C it bears an eighth of what the others do",
+        [],
+        packs={**_packs([_PACK] * 4), "c": _IN_THE_COLD},
+        hours=1.5,
+        top_percent=0.0,
+        expects_float=False,
+        most_short_percent=100.0,
+        bounds=(LIGHTS, Bound(What.CCL, least=40.0, most=90.0, from_s=5.0 * _MINUTE_S)),
+    ),
+    _scenario(
+        "packs-flaps",
+        "The data of a pack comes and goes every eight seconds, for ten minutes",
+        [_PACK] * 4,
+        faults=tuple(PackFault("b", PackFaultKind.SILENT, _BEGIN_S + 8.0 * number, 5.0) for number in range(75)),
+        hours=0.5,
+        top_percent=0.0,
+        expects_float=False,
+        most_short_percent=100.0,
+        bounds=(LIGHTS, Bound(What.DCL, least=300.0)),
+        excused=_FOLLOWS_PACKS,
+    ),
+    _scenario(
+        "packs-hub",
+        "A hub resets the adapters of all packs at once, for eight seconds",
+        [_PACK] * 4,
+        faults=tuple(PackFault(name, PackFaultKind.SILENT, _BEGIN_S, 8.0) for name in "abcd"),
+        hours=0.5,
+        top_percent=0.0,
+        expects_float=False,
+        most_short_percent=100.0,
+        bounds=(LIGHTS, Bound(What.SILENT, most=0.0), Bound(What.CCL, least=250.0, from_s=_BEGIN_S + 60.0)),
     ),
     _scenario("packs-16", "Sixteen packs of mixed age, their counters apart", [_aged(number) for number in range(16)]),
     _month(),

@@ -7,9 +7,10 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from tinybms_lab.bench.report import document, markdown, show
+from tinybms_lab.bench.plots import page
+from tinybms_lab.bench.report import document, flows, markdown, show
 from tinybms_lab.bench.runner import ScenarioResult, play_scenario
-from tinybms_lab.bench.scenarios import PACKS
+from tinybms_lab.bench.scenarios import PACKS, SCENARIOS
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,18 @@ def test_the_page_has_a_row_with_both(result: ScenarioResult) -> None:
     assert len(cells) == 8
     assert cells[3].split(" / ")[0] in {"0 s", "1 s", "2 s", "3 s"}
     assert "own limit" in cells[-1].split(" / ")[1]
+
+
+def test_the_page_of_pictures_has_the_table_too(result: ScenarioResult) -> None:
+    """As HTML."""
+    assert "Above its own limit" in page([result])
+
+
+def test_bounds_name_whom_they_are_told_of(result: ScenarioResult) -> None:
+    """A table of both kinds of scenarios has both baselines in its heading."""
+    one = play_scenario(replace(SCENARIOS["count-empty"], hours=0.1))
+
+    assert "| engine | firmware or plain sum |" in flows([one, result])[0]
 
 
 def test_a_program_gets_every_pack(result: ScenarioResult) -> None:

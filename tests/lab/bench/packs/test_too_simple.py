@@ -39,6 +39,7 @@ def part(name: str, hours: float) -> PacksScenario:
         ("packs-silent", 0.3, {"delay", "jump"}),
         ("packs-silent-weak", 0.3, {"delay", "own limit"}),
         ("packs-breaker", 0.3, {"trips"}),
+        ("packs-cold", 0.3, {"own limit"}),
         ("packs-16", 0.2, {"own limit"}),
     ],
 )
