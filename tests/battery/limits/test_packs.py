@@ -334,6 +334,31 @@ def test_a_pack_that_joins_two_volts_apart() -> None:
     assert joined.ccl_a > before.ccl_a
 
 
+def test_a_pack_that_is_back_is_not_counted_on_at_once() -> None:
+    """Data that comes and goes every few seconds does not make DCL come and go."""
+    battery = Battery()
+    before = battery.ran(200.0)
+    seen = set()
+    for turn in range(40):
+        battery.silent = {"b"} if turn % 2 else set()
+        seen.add(round(battery.ran(8.0).dcl_a))
+        if turn > 2:
+            assert round(battery.ran(0.5).dcl_a) == round(before.dcl_a * 0.75)
+    battery.silent = set()
+    assert battery.ran(120.0).dcl_a == pytest.approx(before.dcl_a)
+    assert len(seen) <= 2
+
+
+def test_the_only_pack_that_carries_the_loads_is_counted_on_at_once() -> None:
+    """The lights do not wait for a minute."""
+    battery = Battery()
+    battery.ran(100.0)
+    battery.silent = set("bcd")
+    battery.ran(40.0)
+    battery.silent = set("acd")
+    assert battery.ran(6.0).dcl_a > 0.0
+
+
 def test_an_odd_pack_counts_as_silent_and_the_others_go_on() -> None:
     """One misread register does not silence the battery."""
     battery = Battery()

@@ -55,6 +55,26 @@ def test_of_two_the_one_that_came_last_joins() -> None:
     assert both.packs == {"a", "b"}
 
 
+def test_a_pack_whose_bms_has_cut_the_current_between_them_goes_on_joining() -> None:
+    """Its switch closes again within a minute: what was bounded for it stays bounded until then."""
+    far = {**NEAR, "d": 51.0}
+    memory = next_apart(next_apart(Apart(), NEAR, 0.8, 0.0), far, 0.8, 1.0, ["d"])
+    for at_s in (2.0, 30.0, 60.0):
+        memory = next_apart(memory, far, 0.8, at_s)
+        assert memory.joining(at_s) == {"d"}
+    memory = next_apart(memory, far, 0.8, 62.0)
+    assert (memory.packs, memory.joining(62.0)) == ({"d"}, set())
+    memory = next_apart(memory, far, 0.8, 63.0, ["d"])
+    assert memory.joining(63.0) == {"d"}
+
+
+def test_a_pack_that_drifts_apart_without_a_current_is_not_connected() -> None:
+    """Its BMS has cut the load, and the others are discharged on: it joins nobody."""
+    far = {**NEAR, "c": 51.0}
+    memory = watched((0.0, NEAR), (1.0, far), (4.0, far))
+    assert (memory.packs, memory.joining(4.0)) == ({"c"}, set())
+
+
 def test_one_alone_is_never_apart() -> None:
     """There is nothing that it could be far from."""
     assert watched((0.0, NEAR), (1.0, {"a": 40.0})).packs == set()

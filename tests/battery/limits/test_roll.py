@@ -24,6 +24,7 @@ def called(known: Mapping[str, PackMemory], *enabled: str, state: Freshness = Fr
     """Return the roll at 100 s."""
     wanted: dict[str, Any] = {
         "missing_since_s": {},
+        "back_s": {},
         "before": FreshnessMemory(state, since_s=90.0),
         "first_s": 90.0,
         "doubled": (),

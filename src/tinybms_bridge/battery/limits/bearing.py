@@ -87,15 +87,19 @@ def discharge_limits(
     ratings: Ratings,
     shares: Mapping[str, Share],
     emptied_before_s: float,
+    settling: Collection[str],
 ) -> list[PackLimit]:
     """Return what each pack bears of a discharge.
 
-    A silent pack that was nearly empty counts as empty when it is missing since before ``emptied_before_s``.
+    A silent pack that was nearly empty counts as empty when it is missing since before ``emptied_before_s``. One that is
+    ``settling`` has just come back: its limit binds, but it is not counted on as long as others carry the loads.
     """
     parts = [
         PackLimit(name, each.capacity_ah, each.limits.dcl_a, shares[name].discharge, gives=each.limits.dcl_a > 0.0)
         for name, each in seen.items()
     ]
+    if any(part.gives and part.name not in settling for part in parts):
+        parts = [replace(part, seen=False) if part.name in settling else part for part in parts]
     for name, since_s in missing.items():
         pack = packs.get(name)
         known = None if pack is None else pack.bounds

@@ -97,6 +97,8 @@ class PacksMemory:
     apart: Apart = field(default_factory=Apart)
     missing_since_s: Mapping[str, float] = field(default_factory=dict)
     """Monotonic time since which a pack is not seen."""
+    back_s: Mapping[str, float] = field(default_factory=dict)
+    """Monotonic time at which packs have come back that have not been there for long since."""
     first_s: float | None = None
     """Monotonic time at which the first pack was there."""
     credited: Mapping[str, int] = field(default_factory=dict)
@@ -176,6 +178,7 @@ def step_battery(
     roll = call_roll(
         memory.packs,
         memory.missing_since_s,
+        memory.back_s,
         battery.freshness,
         memory.first_s,
         now_s,
@@ -184,7 +187,7 @@ def step_battery(
         hold_s=hold_s,
         stop_when_missing=settings.stop_when_missing,
     )
-    memory = replace(memory, missing_since_s=roll.missing, first_s=roll.first_s)
+    memory = replace(memory, missing_since_s=roll.missing, back_s=roll.back_s, first_s=roll.first_s)
     if not roll.seen:
         return _unseen(settings, memory, roll, now_s)
     packs, seen, missing, held, freshness = roll.packs, roll.seen, roll.missing, roll.held, roll.freshness
@@ -194,9 +197,10 @@ def step_battery(
         {name: each.snapshot.pack.voltage_v for name, each in seen.items()},
         _join_v(settings, seen),
         now_s,
+        [name for name, each in seen.items() if not carries_nothing(each)],
     )
-    alone = frozenset(name for name in apart.packs if carries_nothing(seen[name]))
-    joining = apart.packs - alone
+    joining = apart.joining(now_s)
+    alone = apart.packs - joining
     conditions = {name: PackCondition.JOINING if name in joining else each for name, each in roll.conditions.items()}
     ratings = combine_ratings(*[each.context.ratings for each in (*seen.values(), *held.values())])
     whole, shown = _combined(seen, held, packs, ratings, memory.sequence + 1, clock.lifetime_s)
@@ -237,7 +241,7 @@ def step_battery(
     draft = wish(context, battery, policy, states, balancing, elapsed_s)
     wish_v = draft[CVL]
     charge = without(alone, charge_limits(seen, packs, missing, ratings, shares))
-    discharge = without(alone, discharge_limits(seen, packs, missing, ratings, shares, now_s - hold_s))
+    discharge = without(alone, discharge_limits(seen, packs, missing, ratings, shares, now_s - hold_s, roll.back_s))
     bear_together(draft, seen, packs, missing, charge, discharge)
     mind_the_silent(draft, context, missing, now_s, hold_s)
     mind_the_joining(draft, seen, packs, joining, apart)
@@ -303,7 +307,7 @@ def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: flo
     draft = wish(context, battery, battery.policy, battery.states, battery.balancing, elapsed_s)
     missing = memory.missing_since_s
     charge = charge_limits({}, packs, missing, ratings, memory.shares)
-    discharge = discharge_limits({}, packs, missing, ratings, memory.shares, -math.inf)
+    discharge = discharge_limits({}, packs, missing, ratings, memory.shares, -math.inf, ())
     for quantity, parts in ((CCL, charge), (DCL, discharge)):
         last = share_limit([replace(each, seen=True) for each in parts], silent_takes=True)
         draft.lower(

@@ -3,8 +3,9 @@
 The reasons of its numbers: charge-control.md#several-packs.
 """
 
+import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from tinybms_bridge.battery.limits.context import Context
@@ -19,6 +20,10 @@ cells."""
 
 _APART_S, _NEAR_S = 2.0, 5.0
 """A difference of voltage that lasts shorter is that of readings at different moments of a load that changes."""
+
+_BUSY_S = 60.0
+"""A pack that is apart and carries nothing is not connected; one that has carried something so lately, or has just
+come, joins all the same: its BMS may have cut a current that was too much, and will close its switch again."""
 
 _NEAR_SHARE = 0.5
 """A pack has joined when it is within this share of the difference."""
@@ -41,15 +46,23 @@ class Apart:
     """The largest distance of a pack that joins."""
     join_v: float = 0.0
     """From which on a pack is apart."""
+    busy_s: Mapping[str, float] = field(default_factory=dict)
+    """Monotonic time at which each of ``packs`` carried a current last while it was apart, or came."""
+
+    def joining(self, now_s: float) -> frozenset[str]:
+        """Return the packs that take or give nearly all of the current, or may do so at any moment."""
+        return frozenset(name for name in self.packs if now_s - self.busy_s.get(name, -math.inf) < _BUSY_S)
 
 
 _ALONE = Apart()
 
 
-def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, now_s: float) -> Apart:
+def next_apart(
+    memory: Apart, voltages_v: Mapping[str, float], join_v: float, now_s: float, carrying: Collection[str] = ()
+) -> Apart:
     """Return which packs are further than ``join_v`` from the middle of all, or of two from the other.
 
-    Of two packs the one that came last is the one that joins, or else both.
+    Of two packs the one that came last is the one that is apart, or else both. ``carrying``: those with a current.
     """
     if len(voltages_v) < 2:
         return _ALONE if not voltages_v else Apart(known=frozenset(voltages_v))
@@ -73,7 +86,12 @@ def next_apart(memory: Apart, voltages_v: Mapping[str, float], join_v: float, no
             most_v = max(most_v, off_v)
     if len(voltages_v) == 2 and len(joining & new) == 1:
         joining &= new
-    return Apart(frozenset(joining), since_s, frozenset(voltages_v), most_v, join_v)
+    busy_s = {
+        name: now_s if name in carrying or name in new else memory.busy_s[name]
+        for name in joining
+        if name in carrying or name in new or name in memory.busy_s
+    }
+    return Apart(frozenset(joining), since_s, frozenset(voltages_v), most_v, join_v, busy_s)
 
 
 def _off_v(ordered: list[float], own_v: float) -> float:

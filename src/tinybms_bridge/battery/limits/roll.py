@@ -17,6 +17,10 @@ _START_WAIT_S = 5.0
 """The other packs are waited for so long after the first one is there: a GX misses its BMS after a few seconds more."""
 
 
+_SETTLES_S = 60.0
+"""A pack that is back gives nothing to count on for so long: where its data comes and goes, DCL would do the same."""
+
+
 @dataclass(slots=True)
 class Roll:
     """Who is there in one step."""
@@ -31,6 +35,8 @@ class Roll:
     """Those of the missing whose state of charge still counts."""
     conditions: Mapping[str, PackCondition]
     """What part each pack has."""
+    back_s: Mapping[str, float]
+    """Those of the seen that came back a short while ago, with the monotonic time when."""
     freshness: FreshnessMemory
     """Of the battery: as long as one pack is seen, it lives."""
     first_s: float | None
@@ -40,6 +46,7 @@ class Roll:
 def call_roll(
     known: Mapping[str, PackMemory],
     missing_since_s: Mapping[str, float],
+    back_s: Mapping[str, float],
     before: FreshnessMemory,
     first_s: float | None,
     now_s: float,
@@ -49,7 +56,7 @@ def call_roll(
     hold_s: float,
     stop_when_missing: bool,
 ) -> Roll:
-    """Return who is there at ``now_s``; the first four are what is remembered of the step before."""
+    """Return who is there at ``now_s``; the first five are what is remembered of the step before."""
     packs = {name: known[name] for name in enabled if name in known and name not in doubled}
     fresh = {
         name: pack.bounds
@@ -67,8 +74,11 @@ def call_roll(
         for name, since_s in missing.items()
         if name not in odd and now_s - since_s <= hold_s and (bounds := _bounds_of(packs, name)) is not None
     }
+    settling = {name: at_s for name, at_s in back_s.items() if name in seen and now_s - at_s < _SETTLES_S}
+    if before.state is not STARTING:
+        settling |= {name: now_s for name in seen if name in missing_since_s}
     conditions = _conditions(enabled, {*doubled, *odd}, seen, packs, freshness.state)
-    return Roll(packs, seen, missing, held, conditions, freshness, first_s)
+    return Roll(packs, seen, missing, held, conditions, settling, freshness, first_s)
 
 
 def _bounds_of(packs: Mapping[str, PackMemory], name: str) -> Bounds | None:
