@@ -381,6 +381,7 @@ def _counter_lines(scene: Scene, width: int) -> list[Text]:
     )
     rows = (
         (f"BMS {scene.pack}".rstrip(), polls),
+        *([("Pace", link.slowed.text)] if link.slowed is not None else []),
         ("CAN", f"{can.tx_count} frames sent, {can.tx_errors} errors; {can.rx_count} received; {can.outages} outages"),
         ("Energy", f"{energy.charged_wh / 1000:.3f} kWh in, {energy.discharged_wh / 1000:.3f} kWh out, in all"),
     )

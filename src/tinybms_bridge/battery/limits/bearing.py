@@ -91,8 +91,8 @@ def discharge_limits(
 ) -> list[PackLimit]:
     """Return what each pack bears of a discharge.
 
-    A silent pack that was nearly empty counts as empty when it is missing since before ``emptied_before_s``. One that is
-    ``settling`` has just come back: its limit binds, but it is not counted on as long as others carry the loads.
+    A silent pack that was nearly empty counts as empty when it is missing since before ``emptied_before_s``. One that
+    is ``settling`` has just come back: its limit binds, but it is not counted on as long as others carry the loads.
     """
     parts = [
         PackLimit(name, each.capacity_ah, each.limits.dcl_a, shares[name].discharge, gives=each.limits.dcl_a > 0.0)
