@@ -70,6 +70,7 @@ bench: ## Measure; figures go to docs/performance.md by hand, with machine and d
 	@$(BIN)/python -m benchmarks.link
 	@$(BIN)/python -m benchmarks.services
 	@$(BIN)/python -m benchmarks.metrics
+	@$(BIN)/python -m benchmarks.packs
 
 rig-physics: ## The cells of the bench against PyBaMM, then the engine with packs of them: half an hour, 830 MB
 	@scripts/bootstrap.sh physics

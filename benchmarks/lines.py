@@ -4,7 +4,8 @@
 
 makes ``FOLDER/bms-0`` to ``bms-15`` in one process. Replies are made once and come at the pace of a real line: after
 the time of the request and 1 ms, a piece each millisecond. Readings move with every reply, as those of a battery do.
-A line of standard input makes all lines vanish, as a hub does that resets, and the next one brings them back.
+``reset`` on standard input makes all lines vanish, as a hub does that resets, and the next one brings them back;
+``count`` has the number of requests printed.
 """
 
 import heapq
@@ -82,6 +83,7 @@ class Lines:
         self._open: dict[int, tuple[int, int]] = {}  # descriptor: which line, and the clients' end
         self._due: list[tuple[float, int, int, bytes]] = []
         self._numbers = count()
+        self._requests = 0
 
     def appear(self) -> None:
         """Open every line and put its link in place."""
@@ -108,21 +110,27 @@ class Lines:
         print("ready", flush=True)
         while True:
             wait_s = max(0.0, self._due[0][0] - monotonic()) if self._due else None
-            readable, _, _ = select.select([sys.stdin, *self._open], [], [], wait_s)
-            if sys.stdin in readable:
-                if not sys.stdin.readline():
+            readable, _, _ = select.select([sys.stdin.fileno(), *self._open], [], [], wait_s)
+            if sys.stdin.fileno() in readable:
+                if not self._obey(sys.stdin.readline().strip()):
                     return
-                if self._open:
-                    self.vanish()
-                else:
-                    self.appear()
                 continue
             for master in readable:
                 self._hear(master)
             self._deliver()
 
+    def _obey(self, command: str) -> bool:
+        if command == "count":
+            print(self._requests, flush=True)
+        elif self._open:
+            self.vanish()
+        else:
+            self.appear()
+        return bool(command)
+
     def _hear(self, master: int) -> None:
         request = os.read(master, 4096)
+        self._requests += 1
         reply = self._answers[self._open[master][0]].to(request)
         start_s = monotonic() + LATENCY_S + len(request) * BYTE_S
         for begin in range(0, len(reply), PIECE_BYTES):

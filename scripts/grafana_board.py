@@ -45,6 +45,14 @@ CONTROLLER = {
     "stopped": (5, RED),
     "sleeping": (6, GREY),
 }
+PACK_CONDITIONS = {
+    "in_use": (1, GREEN),
+    "starting": (2, BLUE),
+    "joining": (3, ORANGE),
+    "silent": (4, RED),
+    "odd": (5, RED),
+    "out_of_service": (6, GREY),
+}
 Codes = Mapping[str, tuple[int, str]]
 """The number by which a panel tells a state, and its colour."""
 
@@ -722,7 +730,51 @@ PROGRAM = Row(
     closed=True,
 )
 
-ROWS = (OVERVIEW, CELL_ROW, TEMPERATURES, ENERGY, LINKS, PROGRAM)
+PACK_ROW = Row(
+    "Packs of a battery of several",
+    [
+        timeline(
+            "Part in the battery",
+            mapped(PACK_CONDITIONS),
+            Query(coded("pack_condition", "condition", PACK_CONDITIONS, PACKS, by=" by (pack) "), "{{pack}}"),
+            width=12,
+        ),
+        timeline(
+            "Takes or gives nothing",
+            yes_no("nothing", "yes", RED, GREEN),
+            Query(f"max by (pack) ({one('pack_charge_blocked', PACKS)})", "{{pack}} in"),
+            Query(f"max by (pack) ({one('pack_discharge_blocked', PACKS)})", "{{pack}} out"),
+            width=12,
+        ),
+        chart(
+            "Share of the current",
+            "percentunit",
+            Query(one("pack_charge_share_ratio", PACKS), "{{pack}} in"),
+            Query(one("pack_discharge_share_ratio", PACKS), "{{pack}} out"),
+            soft_min=0,
+            description="As measured; never below the share of the capacity.",
+        ),
+        chart(
+            "What each pack bears",
+            "amp",
+            Query(one("pack_ccl_amperes", PACKS), "{{pack}} in"),
+            Query(one("pack_dcl_amperes", PACKS), "{{pack}} out"),
+            soft_min=0,
+        ),
+        chart(
+            "Energy by pack, a day",
+            "kwatth",
+            Query(f"increase({one('pack_charged_joules_total', PACKS)}[1d]) {KWH}", "{{pack}} in"),
+            Query(f"increase({one('pack_discharged_joules_total', PACKS)}[1d]) {KWH}", "{{pack}} out"),
+            width=24,
+            soft_min=0,
+            more={"interval": "1d", "timeFrom": "31d"},
+        ),
+    ],
+    closed=True,
+)
+
+ROWS = (OVERVIEW, PACK_ROW, CELL_ROW, TEMPERATURES, ENERGY, LINKS, PROGRAM)
 
 
 def placed(panels: Sequence[Panel], top: int) -> Iterator[tuple[Panel, Json]]:

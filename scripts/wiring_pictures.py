@@ -366,11 +366,70 @@ def terminators(language: str) -> str:
     return picture.svg()
 
 
+def packs(language: str) -> str:
+    """Draw four packs on busbars, with a fuse, an equal cable and an isolated adapter for each."""
+    picture = Picture(
+        language,
+        820,
+        546,
+        ("Four packs as one battery", "Quatre packs, une seule batterie"),
+        (
+            "Four packs in parallel between two busbars by equal cables, each with its own fuse and isolated adapter.",
+            "Quatre packs en parallèle entre deux barres par des câbles égaux, chacun avec fusible et isolateur.",
+        ),
+    )
+    picture.line((40, 92), (40, 56), (760, 56), (760, 156), colour=RED, width=5)
+    picture.line((24, 92), (640, 92), colour=RED, width=9)
+    picture.line((24, 300), (640, 300), width=9)
+    picture.line((640, 300), (712, 300), (712, 242), width=5)
+    picture.text(652, 97, ("plus bar", "barre plus"), size=12, colour=RED, bold=True)
+    picture.text(652, 322, ("minus bar", "barre moins"), size=12, bold=True)
+    picture.box(
+        676, 156, 120, 86, ("Inverter", "Onduleur"), ("main fuse,", "fusible principal,"), ("switch", "coupure")
+    )
+    for place, name in enumerate("abcd"):
+        left = 24 + 152 * place
+        middle = left + 60
+        picture.line((middle, 92), (middle, 156), colour=RED, width=4)
+        picture.line((left + 30, 232), (left + 30, 300), width=4)
+        picture.line((left + 90, 232), (left + 90, 330), colour=BLUE, width=2)
+        picture.box(middle - 10, 108, 20, 34, fill="#ffffff", line=RED)
+        picture.text(middle + 18, 130, ("fuse", "fusible"), size=12, colour=RED)
+        picture.box(left, 156, 120, 76, (f"Pack {name}", f"Pack {name}"), ("cells and", "cellules et"), "TinyBMS")
+        picture.text(left + 96, 270, "UART", size=11, colour=BLUE)
+        picture.box(left, 330, 120, 58, ("USB adapter", "Adaptateur USB"))
+        picture.line((left + 10, 360), (left + 110, 360), colour=GREEN, width=4, dash="9 5")
+        picture.text(middle, 379, ("isolated", "isolé"), size=12, colour=GREEN, bold=True, at="middle")
+        picture.line((middle, 388), (middle, 414), width=3)
+    picture.box(24, 414, 576, 34, ("USB hub with a supply of its own", "Hub USB avec sa propre alimentation"))
+    picture.box(676, 350, 120, 98, "Raspberry Pi", ("CAN to the GX", "CAN vers le GX"))
+    picture.line((600, 431), (676, 431), width=4)
+    picture.text(638, 424, "USB", at="middle", size=12, bold=True)
+    lines = (
+        (
+            "Cables to the bars: all of one length and thickness. Plus is taken at one end, minus at the other.",
+            "Câbles vers les barres : tous de même longueur et section. Le plus sort d’un bout, le moins de l’autre.",
+        ),
+        (
+            "Before the first connection all packs have the same voltage: nothing else limits what flows between.",
+            "Avant le premier raccord, tous les packs ont la même tension : rien ne limite leur courant mutuel.",
+        ),
+        (
+            "One isolated adapter for each pack: through a common ground, current of one would flow through another.",
+            "Un adaptateur isolé par pack : par une masse commune, le courant de l’un passerait par l’autre.",
+        ),
+    )
+    for row, words in enumerate(lines):
+        picture.text(24, 482 + 22 * row, words)
+    return picture.svg()
+
+
 PICTURES: dict[str, Callable[[str], str]] = {
     "bms-connector": bms,
     "isolation": isolation,
     "can-rj45": can,
     "terminators": terminators,
+    "packs": packs,
 }
 
 

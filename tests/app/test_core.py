@@ -8,6 +8,7 @@ import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -212,6 +213,7 @@ async def test_machine_opens_what_is_configured(monkeypatch: pytest.MonkeyPatch)
     assert not machine.keeps
     assert isinstance(machine.clock, SystemClock)
     assert isinstance(machine.watchdog, NullWatchdog)
+    assert machine.cpu_s is time.process_time
 
 
 async def test_machine_follows_the_configuration(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,8 @@ OWNERS: dict[str, set[str]] = {
     "tinybms.uart_retry_delay_ms": {"client"},
     "tinybms.write_soc": {"soc writer"},
     "tinybms": {"poller"},
+    "packs": {"new start"},
+    "battery": {"pipeline"},
     "cvl.series_cell_count": {"fit"},
     "cvl": {"pipeline"},
     "victron.pgn_update_interval_ms": {"period"},
@@ -193,20 +195,7 @@ def leaves(model: type[Section], prefix: str = "") -> Iterator[tuple[str, Key]]:
             yield from leaves(key.section, f"{prefix}{name}.")
 
 
-OF_SEVERAL_PACKS = ("packs", "battery")
-"""Sections of which the core takes note once it has several packs; to go with that.
-
-What is missing then: what ``observe`` shows of them (settings and opened port of each pack; what the battery is told of
-``packs_missing`` and ``join_delta_v``), and its name in ``OWNERS`` below ``packs``, ``battery.packs_missing`` and
-``battery.join_delta_v``. A value for ``packs`` is in ``TEXTS``; changed, the paths that are told are those of the
-entries (``packs.main``, ``packs.b``), not ``packs``.
-"""
-
-LEAVES = {
-    path: key
-    for path, key in leaves(Configuration)
-    if len(key.choices) != 1 and path.partition(".")[0] not in OF_SEVERAL_PACKS
-}
+LEAVES = {path: key for path, key in leaves(Configuration) if len(key.choices) != 1}
 """The keys that can have more than one value."""
 
 
@@ -225,6 +214,11 @@ def merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
         inner = result.get(key)
         result[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
     return result
+
+
+def configured(document: dict[str, Any]) -> Configuration:
+    """Return the configuration of a document. Blocks."""
+    return interpret(document, "test").configuration
 
 
 def value_at(config: Configuration, path: str) -> object:
@@ -321,6 +315,8 @@ class Rig:
         self.tasks: list[asyncio.Task[None]] = []
         self.extras: dict[str, object] = {}
         """With what each service that may be wanted runs."""
+        self.new_starts = 0
+        """How often the core was to begin anew, which it does for other packs."""
 
     async def run_extra(self, extra: Any) -> None:
         """Stand in for ``Extra._run``: nothing of this machine leaves it."""
@@ -367,6 +363,10 @@ class Rig:
         self.tasks.append(asyncio.create_task(self.services.run()))
         await self.until(lambda: self.web.runs and self.bridge.can.transmitter is not None)
         await self.until(lambda: self.bridge.pack.ratings is not None)
+        self.bridge.on_other_packs = self._start_anew
+
+    def _start_anew(self) -> None:
+        self.new_starts += 1
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Let time pass, for sockets and threads too, until a condition holds."""
@@ -416,6 +416,7 @@ class Rig:
             "uart traffic": bridge.pack.client.on_traffic is not None,
             "can traffic": bridge.can._log_traffic,
             "fit": bridge.advisor.conflicts,
+            "new start": self.new_starts,
             "web": len(self.web.runs),
             "pages": self.web.runs[-1],
             "live": self.web.watch.broadcaster.settings,
@@ -486,8 +487,8 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, tmp_path: Path
     present = BASE
     for path in (each for each in LEAVES if part_of(each) == section):
         document = merged(BASE if section in INDEPENDENT else present, COMPANIONS.get(path, {}))
-        changed = another(path, document)
-        if interpret(document, "test").configuration != interpret(present, "test").configuration:
+        changed = await in_thread(another, path, document)  # ports of packs are looked up
+        if await in_thread(configured, document) != await in_thread(configured, present):
             await rig.change(document)
             await settled(rig)
         before, tables = rig.observe(), rig.bridge.supervisor.parts["uart"].restarts
@@ -496,8 +497,9 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, tmp_path: Path
         await settled(rig, **{name: count + (name in owner(path)) for name, count in opened.items()})
         after, present = rig.observe(), changed
         different = {name for name in before if before[name] != after[name]}
-        assert [event.paths for event in events] == [(path,), (path,)], path
-        wanted = value_at(interpret(changed, "test").configuration, path)
+        told = ("packs.main", "packs.b") if path == "packs" else (path,)
+        assert [event.paths for event in events] == [told, told], path
+        wanted = value_at(await in_thread(configured, changed), path)
         assert value_at(rig.bridge.config, path) == value_at(rig.services.config, path) == wanted, path
         allowed = {"fit"}
         if "folder" in owner(path):

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from tinybms_bridge.cli.bench import bench_command
 from tinybms_lab.bench import plots, runner
 from tinybms_lab.bench import story as stories
-from tinybms_lab.bench.scenarios import SCENARIOS
+from tinybms_lab.bench.scenarios import FAMILIES, SCENARIOS
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,31 @@ def test_the_scenarios_are_listed() -> None:
     assert result.exit_code == 0
     assert len(result.stdout.splitlines()) == len(SCENARIOS)
     assert "seasons               720 h  30 days from midwinter to midsummer" in result.stdout
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_listed_by_itself(family: str) -> None:
+    """The choices of the option are the families that there are."""
+    result = charge("--list", "--family", family)
+
+    assert [line.split()[0] for line in result.stdout.splitlines()] == list(FAMILIES[family])
+
+
+def test_several_packs_are_played_against_the_plain_sum() -> None:
+    """A table of their own says what becomes of each pack."""
+    result = charge("--only", "packs-silent-weak", "--no-plots")
+
+    assert "Several packs" in result.stdout
+    assert "plain sum" in result.stdout
+    assert "firmware" not in result.stdout
+
+
+def test_a_family_and_a_name_are_played_together() -> None:
+    """Each scenario once, the named ones first."""
+    result = charge("--only", "lto", "--family", "packs", "--no-plots", "--no-baseline", "--json")
+    names = [scenario["name"] for scenario in json.loads(result.stdout)["scenarios"]]
+
+    assert names == ["lto", *FAMILIES["packs"]]
 
 
 def test_one_scenario_is_played() -> None:

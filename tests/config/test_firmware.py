@@ -297,3 +297,14 @@ def test_origins_lead_back_to_the_file() -> None:
         "web_server.port": "system.web_port",
         "wifi.ap_fallback.channel": "wifi.ap_channel",
     }
+
+
+def test_packs_pass_beside_the_names_of_the_firmware() -> None:
+    """A map of names has no names of the firmware in it: whatever a pack is called, it stays what it is."""
+    packs = {"uart": {"uart": {"device": "/dev/a"}}, "ssid": {"uart": {"device": "/dev/b"}, "enabled": False}}
+    document = {"config": {"packs": packs, "hardware": {"uart_timeout_ms": 200}}, "success": True}
+
+    translated, notices = import_firmware(document)
+
+    assert translated == {"packs": packs, "hardware": {"uart": {"timeout_ms": 200}}}
+    assert [notice.path for notice in notices] == ["config.hardware.uart_timeout_ms"]

@@ -193,6 +193,8 @@ class Rig:
         self.disk = Disk()
         self.inhibits = MemoryStorage()
         self.dog = Dog()
+        self.load = 0.0
+        """Share of a processor that the process takes, whatever it does."""
         self.gx = self.adapter.bus.open()
         self.heard: list[tuple[float, CanFrame]] = []
         self.gx.subscribe(lambda frame: self.heard.append((self.clock.monotonic(), frame)))
@@ -209,6 +211,7 @@ class Rig:
             self.dog,
             inhibits=self.inhibits,
             run_blocking=self._run_blocking,
+            cpu_s=lambda: self.load * self.clock.monotonic(),
         )
         self.bridge = Bridge(interpret(document or {}, "test").configuration, machine, SavedUnits(unclaimed=saved))
         self.news = self.bridge.bus.subscribe(depth=1_000_000)
@@ -1175,6 +1178,24 @@ async def test_configuration_may_change_before_there_is_an_adapter(rig: Rig) -> 
     before = rig.count(0x351)
     await rig.wait(10.0)
     assert rig.count(0x351) - before == 5
+
+
+async def test_a_machine_without_time_reads_more_seldom_and_says_so(rig: Rig) -> None:
+    """Never more seldom than once a second, so that data stays fresh; told in the event list and at the line."""
+    rig.load = 0.8
+    bridge = await rig.started()
+    assert bridge.pack.state().slowed is None
+    await rig.wait(60.0)
+    polls = bridge.pack.state().polls
+    await rig.wait(12.0)
+    told = bridge.tree().packs["main"].uart.slowed
+
+    assert told is not None
+    assert told.text == "1 BMS is read every 1000 ms in place of 100 ms: otherwise the core takes 80 % of a processor"
+    assert bridge.pack.state().poll_interval_ms == 1000.0
+    assert 10 <= bridge.pack.state().polls - polls <= 20
+    assert [noted.code for noted in rig.published(Noted) if noted.code.startswith("pace.")] == ["pace.slower"] * 2
+    assert bridge.battery.freshness is Freshness.FRESH
 
 
 async def test_statistics_begin_again_when_they_are_reset(rig: Rig) -> None:

@@ -23,6 +23,7 @@ from tinybms_bridge.hal.can import CanFrame
 from tinybms_bridge.hal.can_devices import CanDevice
 from tinybms_bridge.hal.devices import FoundDevices, SerialDevice
 from tinybms_bridge.hal.logs import LogLine
+from tinybms_bridge.hal.processes import Process
 from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link import commands
 from tinybms_bridge.link.client import Connection, open_link
@@ -38,6 +39,7 @@ from tinybms_bridge.link.state import (
     PartStatus,
     ServicesState,
 )
+from tinybms_bridge.tinybms import candidates
 from tinybms_bridge.tinybms.frames import CommandCode, SimpleRequest, WriteModbus
 from tinybms_bridge.tinybms.settings import all_settings, backup_of
 from tinybms_bridge.tinybms.settings.actions import ActionName
@@ -442,6 +444,49 @@ async def test_the_devices_of_the_machine_can_be_listed(client: Client, monkeypa
     found = FoundDevices((SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", False),))
     monkeypatch.setattr(control, "find_devices", lambda: found)
     assert await client.call(commands.ListDevices()) == found
+
+
+class Ports:
+    """A machine with one more port, on which nothing is."""
+
+    def ports(self) -> list[SerialDevice]:
+        """See ``PortFinder``."""
+        return [SerialDevice("/dev/does-not-exist")]
+
+    def consoles(self) -> frozenset[str]:
+        """See ``PortFinder``."""
+        return frozenset()
+
+    own = consoles
+
+    def holders(self, paths: list[str]) -> dict[str, list[Process]]:
+        """See ``PortFinder``."""
+        return {path: [] for path in paths}
+
+
+async def test_what_answers_at_the_ports_is_asked_for_by_a_command(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The BMS of the bridge is told by what is known of it; two who ask at once do not meet at a port."""
+    monkeypatch.setattr(candidates, "_Machine", Ports)
+    asked = [client.call(commands.ListCandidates()) for _ in range(2)]
+    (mine, other), again = [await each for each in asked]
+
+    assert (mine.path, mine.pack, mine.asked, mine.message) == ("/dev/ttyUSB0", "main", False, None)
+    assert mine.unit is not None
+    assert mine.unit.identity == client.state.battery.identity
+    assert mine.unit.voltage_v == client.state.battery.snapshot.pack.voltage_v
+    assert (other.path, other.unit, other.asked) == ("/dev/does-not-exist", None, False)
+    assert [each.path for each in again] == [mine.path, other.path]
+
+
+async def test_a_bms_that_was_not_read_yet_is_no_unit(alone: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its port is told with the reason of its line, and not opened a second time."""
+    monkeypatch.setattr(candidates, "_Machine", Ports)
+    mine, _ = await alone.call(commands.ListCandidates())
+
+    assert (mine.pack, mine.unit, mine.asked) == ("main", None, False)
+    assert mine.message is not None
 
 
 # the rest

@@ -63,9 +63,15 @@ class Board:
         while (envelope := self._seen.take()) is not None:
             self.told.append(envelope.event)  # type: ignore[arg-type]
 
-    def apply(self, **tinybms: int) -> None:
+    def apply(self, least_ms: int = 100, first_ms: int = 100, most_ms: int = 1000) -> None:
         """Change the configuration."""
-        self.config = replace(self.config, tinybms=replace(self.config.tinybms, **tinybms))
+        tinybms = replace(
+            self.config.tinybms,
+            poll_interval_min_ms=least_ms,
+            poll_interval_ms=first_ms,
+            poll_interval_max_ms=most_ms,
+        )
+        self.config = replace(self.config, tinybms=tinybms)
         self.keeper.apply(self.config)
 
 
@@ -158,7 +164,7 @@ async def test_the_last_pack_that_is_left_is_free_again() -> None:
     """Taking all but one out of service leaves one pack, read as the only one is."""
     board = Board(3, 0.001)
     await board.run(LOOK_S)
-    assert [pack.pace.phase for pack in board.packs.values()] == [0.0, 0.25, 0.5]
+    assert [pack.pace.phase for pack in board.packs.values()] == [0.0, 0.5, 0.0]
     board.packs = {"p1": board.packs["p1"]}
     await board.run(LOOK_S)
 
@@ -184,10 +190,10 @@ async def test_it_is_never_slower_than_a_second() -> None:
 async def test_the_longest_interval_that_is_configured_holds() -> None:
     """Freshness is checked against it when the configuration is saved."""
     board = Board(16, 0.01, 0.5)
-    board.apply(poll_interval_max_ms=250)
+    board.apply(most_ms=250)
     await board.run(300.0)
     assert board.interval_ms == 250.0
-    board.apply(poll_interval_max_ms=1000, poll_interval_min_ms=400, poll_interval_ms=500)
+    board.apply(least_ms=400, first_ms=500)
     await board.run(LOOK_S)
 
     assert board.keeper.slowed is None

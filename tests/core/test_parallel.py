@@ -368,6 +368,7 @@ async def test_a_pack_that_joins_apart_is_told(rig: PackRig) -> None:
     await asyncio.sleep(60.0)
     for cell in range(1, 17):
         rig.units["d"].bms.set_cell_soc(cell, 0.02)
+    rig.set_currents_a(a=-20.0, b=-20.0, c=-20.0, d=60.0)
     rig.ports["/dev/d"].plug()
     await asyncio.sleep(5.0)
     state = rig.bridge.state()

@@ -45,6 +45,39 @@ async def test_demo_prints_live_values_and_ends_on_ctrl_c(start: Any, can_group:
     assert "Traceback" not in err + rest
 
 
+async def test_a_demo_of_four_packs_says_how_one_is_pulled(start: Any, can_group: str) -> None:
+    """`make run ARGS="--packs 4"`: what it prints works, the GX sees one battery, and Ctrl-C ends all of it."""
+    demo = await start("demo", "--plain", "--packs", "4", "--can-channel", can_group)
+    assert "packs/: a, b, c, d" in await demo.line()
+    hint = await demo.line()
+    while not hint.startswith("Pull a pack: "):
+        hint = await demo.line()
+    control = Path(hint.split(" > ")[1].partition(";")[0])
+    err = ""
+    while not all(words in err for words in ("GX device present", "pack d: TinyBMS", "data is fresh")):
+        err += await demo.error_line()
+
+    await asyncio.to_thread(control.write_text, "pull b\n")
+    assert await _said(demo, "pack b is pulled: poles and data")
+    while "Pack b gives no good data any more" not in err:
+        err += await demo.error_line()
+    await asyncio.to_thread(control.write_text, "plug b\n")
+    assert await _said(demo, "pack b is plugged in")
+    while "Pack b gives good data again" not in err:
+        err += await demo.error_line()
+    demo.signal(signal.SIGINT)
+    code, _, rest = await demo.ended()
+    assert code == 0
+    assert "Traceback" not in err + rest
+
+
+async def _said(demo: Any, words: str) -> bool:
+    """Wait until a demo has printed a line."""
+    while await demo.line() != words:
+        pass
+    return True
+
+
 async def test_decode_live_shows_a_running_demo(start: Any, can_group: str) -> None:
     """The one documented command that watches the frames from another terminal."""
     demo = await start("demo", "--plain", "--can-channel", can_group)

@@ -346,7 +346,7 @@ def test_every_command_of_a_readme_works(place: Place, name: str) -> None:
     assert len(said) >= 20
 
 
-GUIDES = ("install-raspberry-pi", "wiring", "gx", "troubleshooting", "field-test")
+GUIDES = ("install-raspberry-pi", "wiring", "gx", "troubleshooting", "field-test", "packs")
 """Their French pages have the same commands, which tests/test_docs.py sees to."""
 
 

@@ -3,7 +3,15 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_bridge.hal.processes import Process, processes_holding, processes_listening, running_bridges, stop_command
+from tinybms_bridge.hal.processes import (
+    Process,
+    own_devices,
+    port_holders,
+    processes_holding,
+    processes_listening,
+    running_bridges,
+    stop_command,
+)
 
 
 @pytest.fixture
@@ -91,6 +99,52 @@ def test_what_ends_or_is_forbidden_is_left_out(proc: Path, tmp_path: Path) -> No
     (proc / "8").mkdir()
     (proc / "8" / "cmdline").write_bytes(b"hidden\0")
     assert processes_holding(str(tmp_path / "ttyUSB0"), proc) == []
+
+
+def test_the_other_end_of_a_terminal_is_no_user_of_it(proc: Path) -> None:
+    """A simulated BMS keeps its terminal open; a program that uses another one holds that."""
+    start(proc, 7, "simulate", opened=(Path("/dev/ptmx"), Path("/dev/pts/3"), Path("/dev/pts/4")))
+    (proc / "7" / "fdinfo").mkdir()
+    (proc / "7" / "fdinfo" / "0").write_text("pos:\t0\nflags:\t0100002\nmnt_id:\t25\ntty-index:\t3\n")
+    assert processes_holding("/dev/pts/3", proc) == []
+    assert [each.pid for each in processes_holding("/dev/pts/4", proc)] == [7]
+
+
+def test_the_real_proc_tells_the_other_end_of_a_terminal() -> None:
+    """The format is the kernel's."""
+    master, slave = os.openpty()
+    try:
+        path = os.ttyname(slave)
+        assert path not in own_devices()
+        assert processes_holding(path) == []
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize("content", ["        42\n", "42"])
+def test_who_locks_a_port_uses_it(proc: Path, tmp_path: Path, content: str) -> None:
+    """Terminal programs of other users show no open files, but a lock file that everybody may read."""
+    locks = tmp_path / "lock"
+    locks.mkdir()
+    (locks / "LCK..ttyUSB0").write_text(content)
+    start(proc, 42, "/usr/bin/minicom", "-D", "/dev/ttyUSB0")
+    (proc / "42" / "fd").chmod(0)
+
+    found = port_holders(["/dev/ttyUSB0", "/dev/ttyUSB1"], proc, locks)
+    assert {port: [each.name for each in holders] for port, holders in found.items()} == {
+        "/dev/ttyUSB0": ["minicom"],
+        "/dev/ttyUSB1": [],
+    }
+
+
+@pytest.mark.parametrize("content", [b"", b"no number", b"\xff" * 200, b"999999", b"-1"])
+def test_a_lock_that_names_nobody_is_none(proc: Path, tmp_path: Path, content: bytes) -> None:
+    """It was left by a program that is gone, or is no lock file."""
+    (tmp_path / "LCK..ttyUSB0").write_bytes(content)
+    start(proc, 7, "other")
+
+    assert port_holders(["/dev/ttyUSB0"], proc, tmp_path) == {"/dev/ttyUSB0": []}
 
 
 def test_this_process_is_left_out(proc: Path, tmp_path: Path) -> None:

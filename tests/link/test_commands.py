@@ -23,6 +23,7 @@ from tinybms_bridge.link.commands import (
     Configured,
     JudgeConfiguration,
     LinkDialect,
+    ListCandidates,
     ListDevices,
     Note,
     PlanBackup,
@@ -44,6 +45,7 @@ from tinybms_bridge.link.commands import (
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.state import EnergyToday, LogWritten, ServicesState, TraceLine
+from tinybms_bridge.tinybms.found_units import Candidate, FoundUnit
 from tinybms_bridge.tinybms.settings import (
     ActionName,
     ActionResult,
@@ -97,6 +99,13 @@ EXAMPLES: list[tuple[Command[Any], object]] = [
     (
         ListDevices(),
         FoundDevices((SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", True, "stopped", 500_000),)),
+    ),
+    (
+        ListCandidates(),
+        (
+            Candidate("/dev/serial/by-id/a", "FTDI", "/dev/ttyUSB0", "a", unit=FoundUnit(IDENTITY, 16, 100.0, 53.2)),
+            Candidate("/dev/ttyUSB1", held_by="minicom", message=message("candidate.console")),
+        ),
     ),
     (Note(Severity.WARNING, message("unit.no_serial"), "anna"), None),
     (ReportServices(ServicesState(7, "http://localhost:8080/", today=EnergyToday(1.0, 2.0, 3.0))), None),

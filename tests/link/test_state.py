@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tinybms_bridge.link.codec import Trusting, decoder, from_json, to_json
 from tinybms_bridge.link.reader import BranchReader
-from tinybms_bridge.link.state import CanState, CoreState, PartStatus, UartState
+from tinybms_bridge.link.state import CanState, CoreState, PartStatus, UartState, lines_together
 from tinybms_bridge.words import Message
 from tinybms_lab.testing.words import said
 
@@ -104,3 +104,19 @@ def test_tree_has_a_default_for_each_branch() -> None:
 
     assert decoder(CoreState, Trusting)({}) == state
     assert state.battery.main.latest is None
+
+
+def test_several_lines_as_one() -> None:
+    """Counters add up and times are the longest; one that is down is told with its pack; no field is forgotten."""
+    names = [each.name for each in fields(UartState) if each.type in (int, float)]
+    one: dict[str, Any] = dict.fromkeys(names, 1)
+    two: dict[str, Any] = dict.fromkeys(names, 2)
+    up, down = UartState(True, device="/dev/a", **one), UartState(False, "no answer", device="/dev/b", **two)
+    found = lines_together({"a": up, "b": down})
+    assert (found.up, found.device, found.reason) == (False, "/dev/a, /dev/b", "pack b: no answer")
+    assert {name: getattr(found, name) for name in names} == {
+        name: 2 if name.startswith("latency") or name == "poll_interval_ms" else 3 for name in names
+    }
+    assert lines_together({"a": up, "c": up}).up
+    assert lines_together({"a": up}) is up, "the only line is as it is"
+    assert lines_together({}) == UartState()

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DRAWN = ROOT / "docs" / "pictures"
-NAMES = ("bms-connector", "can-rj45", "isolation", "terminators")
+NAMES = ("bms-connector", "can-rj45", "isolation", "packs", "terminators")
 LANGUAGES = ("en", "fr")
 SVG = "{http://www.w3.org/2000/svg}"
 CHARACTER = 0.56

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tinybms_bridge.tinybms.adaptive import AdaptiveInterval, AdaptiveSettings
-from tinybms_bridge.tinybms.pace import MOMENTS, Pace, phase_of
+from tinybms_bridge.tinybms.pace import TOGETHER, Pace, pace_of
 
 STARTS = st.floats(0.0, 1e6)
 INTERVALS = st.floats(0.02, 5.0)
@@ -13,16 +13,17 @@ INTERVALS = st.floats(0.02, 5.0)
 
 def test_the_only_pack_is_read_as_ever() -> None:
     """With one pack nothing moves a poll: the next one is an interval after the last."""
-    assert phase_of(0, 1) is None
+    assert pace_of(0, 1) == Pace()
     assert Pace().next_s(1000.013, 0.1) == 1000.013 + 0.1
 
 
 def test_packs_are_spread_over_the_interval() -> None:
-    """No moment has more than a quarter of sixteen packs, and four packs have a moment each."""
-    for packs in (2, 4, 7, 16):
-        phases = [phase_of(index, packs) for index in range(packs)]
+    """They never fall on one moment, and no moment has more than four of them."""
+    for packs in range(2, 17):
+        phases = [pace_of(index, packs).phase for index in range(packs)]
         assert all(phase is not None and 0.0 <= phase < 1.0 for phase in phases)
-        assert max(phases.count(phase) for phase in phases) == -(-packs // MOMENTS)
+        assert 1 < len(set(phases)) <= 4
+        assert max(phases.count(phase) for phase in phases) <= TOGETHER
 
 
 @given(STARTS, INTERVALS, st.integers(0, 15))
@@ -31,7 +32,7 @@ def test_a_poll_comes_to_its_moment_and_is_never_late(start_s: float, interval_s
 
     None comes so soon that the BMS has no new data: at 100 ms that is after 85 ms.
     """
-    pace = Pace(phase=phase_of(index, 16))
+    pace = pace_of(index, 16)
     assert pace.phase is not None
     due_s = start_s
     for _ in range(12):
@@ -48,7 +49,7 @@ def test_packs_of_one_moment_are_due_together() -> None:
     """Packs 0, 4, 8 and 12 share their turns of the event loop, whenever their adapters came."""
     due_s = [1000.0 + 0.0071 * index for index in range(16)]
     for _ in range(12):
-        due_s = [Pace(phase=phase_of(index, 16)).next_s(each_s, 0.1) for index, each_s in enumerate(due_s)]
+        due_s = [pace_of(index, 16).next_s(each_s, 0.1) for index, each_s in enumerate(due_s)]
     moments = {round(each_s % 0.1, 6) % 0.1 for each_s in due_s}
 
     assert moments == {0.0, 0.025, 0.05, 0.075}

@@ -1,15 +1,18 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from tinybms_bridge.battery.snapshot import Identity, Snapshot
+from tinybms_bridge.hal.serial import OnData, OnLost, SerialPort
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 from tinybms_bridge.tinybms.client import ClientSettings, TinyBmsClient
-from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, from_float, from_u32
+from tinybms_bridge.tinybms.frames import CommandCode, Nack, ReadModbus, Request, from_float, from_u32
+from tinybms_bridge.tinybms.pace import Pace, pace_of
 from tinybms_bridge.tinybms.poller import LinkState, Poller, PollSettings
 from tinybms_lab.testing.virtual_time import LoopClock
 
@@ -46,6 +49,11 @@ class Seen:
 @pytest.fixture
 def pack(bms: ScriptedBms) -> ScriptedBms:
     """A 16-cell LFP unit at 53.28 V, 12.5 A, 76.5 %, idle at 25 degrees."""
+    return as_pack(bms)
+
+
+def as_pack(bms: ScriptedBms) -> ScriptedBms:
+    """Return a BMS with the registers of a pack."""
     bms.registers.update(dict.fromkeys(range(600), 0))
     bms.registers.update(SETTINGS | CURRENTS)
     bms.registers.update(dict.fromkeys(range(16), 33300))
@@ -166,6 +174,98 @@ async def test_a_device_that_returns_is_opened_again(pack: ScriptedBms, quick: C
     assert pack.opened == 2
     assert seen.links[-1].up
     assert [s.sequence for s in seen.snapshots] == list(range(1, len(seen.snapshots) + 1))
+
+
+async def test_a_device_that_opens_and_is_lost_at_once_is_not_opened_without_end(
+    pack: ScriptedBms, quick: ClientSettings
+) -> None:
+    """A hub that browns out shows its adapters for moments: the pauses grow as for one that is not there.
+
+    One that was there for a while before is opened at once.
+    """
+    open_port = pack.open
+
+    async def open_and_lose(on_data: OnData, on_lost: OnLost) -> SerialPort:
+        port: SerialPort = await open_port(on_data, on_lost)
+        asyncio.get_running_loop().call_later(0.001, on_lost, OSError(5, "Input/output error"))
+        return port
+
+    settings = replace(QUICK, reconnect_min_s=0.5, reconnect_max_s=5.0)
+    async with polling(pack, quick, settings) as (poller, seen):
+        await asyncio.sleep(3.0)
+        poller._client._open_port = open_and_lose
+        pack.vanish()
+        pack.present = True
+        before = pack.opened
+        await asyncio.sleep(0.2)
+        assert pack.opened == before + 1
+        await asyncio.sleep(59.8)
+        assert 10 <= pack.opened - before <= 20
+        poller._client._open_port = open_port
+        count = len(seen.snapshots)
+        await until(lambda: len(seen.snapshots) > count, 10.0)
+
+
+async def test_ports_that_are_lost_together_are_opened_one_after_the_other(
+    bms: ScriptedBms, quick: ClientSettings
+) -> None:
+    """A hub that resets takes all its adapters with it: each pack lets those before it go first."""
+    opened_s = []
+    for index in range(16):
+        unit = as_pack(type(bms)())
+        async with polling(unit, quick) as (poller, seen):
+            poller.pace = pace_of(index, 16)
+            await asyncio.sleep(3.0)
+            assert seen.links[-1].up
+            lost_s = asyncio.get_running_loop().time()
+            unit.vanish()
+            unit.present = True
+            await until(lambda unit=unit: unit.opened == 2)  # type: ignore[misc]
+            opened_s.append(asyncio.get_running_loop().time() - lost_s)
+
+    assert all(later_s - sooner_s > 0.01 for sooner_s, later_s in pairwise(opened_s[::2]))
+    assert opened_s[-1] < 0.5
+
+
+async def test_a_pace_bounds_the_interval_at_once_and_is_gone_back_from(
+    pack: ScriptedBms, quick: ClientSettings
+) -> None:
+    """Polls are as far apart as the machine bears from the next one on, also after a change of the configuration."""
+    async with polling(pack, quick) as (poller, seen):
+        await until(lambda: len(seen.snapshots) >= 3)
+        poller.pace = Pace(least_ms=80.0)
+        poller.settings = replace(QUICK, adaptive=replace(QUICK.adaptive, base_ms=20))
+        await until(lambda: poller.interval.interval_ms == 80.0)
+        count = len(seen.snapshots)
+        await asyncio.sleep(1.0)
+        assert 11 <= len(seen.snapshots) - count <= 13
+        poller.pace = Pace()
+        await until(lambda: poller.interval.interval_ms == 10.0)
+
+
+async def test_packs_of_one_moment_are_asked_together(bms: ScriptedBms, quick: ClientSettings) -> None:
+    """Whenever their ports were opened, packs 1 and 5 of sixteen are asked in the same turns, apart from pack 2."""
+    asked_s: dict[int, list[float]] = {1: [], 2: [], 5: []}
+    settings = replace(QUICK, adaptive=AdaptiveSettings())
+    async with AsyncExitStack() as stack:
+        for index, times_s in asked_s.items():
+            unit = as_pack(type(bms)())
+            answer = unit.answer
+
+            def noted(request: Request, answer: Any = answer, times_s: list[float] = times_s) -> tuple[bytes, ...]:
+                if request == ReadModbus(0, 56):
+                    times_s.append(asyncio.get_running_loop().time())
+                found: tuple[bytes, ...] = answer(request)
+                return found
+
+            unit.answer = noted
+            poller, _ = await stack.enter_async_context(polling(unit, quick, settings))
+            poller.pace = pace_of(index, 16)
+            await asyncio.sleep(0.037)
+        await asyncio.sleep(3.0)
+
+    ends_s = [times_s[-1] % 0.1 for times_s in asked_s.values()]
+    assert ends_s == pytest.approx([0.025, 0.05, 0.025], abs=0.003)
 
 
 async def test_a_slow_read_that_fails_does_not_hold_up_the_fast_one(pack: ScriptedBms, quick: ClientSettings) -> None:

@@ -48,6 +48,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
     "limit": {"quantity", "unit", "limit", "reason"},
     **{f"limit.{code}": REASON for code in LimitCode},
     **{f"limited_by.{code}": REASON for code in LimitCode},
+    "limit.pack_silent.cold": REASON,
     **{f"headline.{doing}": {"current_a", "power_w", "why", "left"} for doing in ("charging", "discharging")},
     **{f"headline.{doing}": {"current_a", "power_w", "why"} for doing in ("resting", "full", "full_charging")},
     **{f"headline.{code}": {"remark", "line", "discharges"} for code in ("hold", "silent")},
@@ -85,7 +86,7 @@ MADE_BY_NAME: dict[str, set[str]] = {
 CHECKS = {
     *("configuration", "serial_port", "link", "bms", "identity", "settings", "advice", "polling", "plausibility"),
     *("state", "events", "history", "balancing", "count", "battery", "web_port", "state_directory", "clock", "can"),
-    *("gx", "core", "watchdog"),
+    *("gx", "core", "watchdog", "packs"),
 }
 """What the doctor looks at."""
 

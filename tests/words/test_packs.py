@@ -71,6 +71,11 @@ def test_the_reason_of_the_only_pack_says_nothing_new() -> None:
             "pack c: a BMS that does not answer",
         ),
         (
+            Reason(Quantity.CCL, LimitCode.PACK_SILENT, 0.0, 2.5, detail="cold", pack="c"),
+            "CCL 0.0 A: pack c: its BMS does not answer, and at 2.5 °C its cells may be too cold to be charged",
+            "pack c: a BMS that does not answer",
+        ),
+        (
             Reason(Quantity.DCL, LimitCode.PACK_JOINING, 50.0, 0.44, 0.3, pack="d"),
             "DCL 50.0 A: pack d: it is 0.44 V apart from the others, and takes or gives nearly all of the current",
             "pack d: a voltage 0.44 V apart from the others",

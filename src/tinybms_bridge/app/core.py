@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
@@ -314,6 +315,7 @@ def machine_for(config: Configuration, *, keep: bool) -> Machine:
         open_serial=ports.open_pack(MAIN_PACK),
         open_pack=ports.open_pack,
         open_can=ports.open_can,
+        cpu_s=time.process_time,
         read_can_device=read_can_device,
         storage=stored(STATE_FILE, 0o644, SlotStorage),
         events=EventStore(stored(EVENTS_FILE, 0o644)),

@@ -7,17 +7,19 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from tinybms_bridge.battery.saved_units import SavedUnits
+from tinybms_bridge.battery.snapshot import Identity
 from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.config.models.hardware import Can
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.doctor.bms import BmsExamination, Device
 from tinybms_bridge.doctor.bus import CAN_CHECK, Heard, judge_bus
-from tinybms_bridge.doctor.findings import Finding, ok, problem
+from tinybms_bridge.doctor.findings import Finding, of_pack, ok, problem
 from tinybms_bridge.doctor.interface import judge_faults, judge_loopback
 from tinybms_bridge.doctor.machine import examine_machine
+from tinybms_bridge.doctor.packs import judge_units
 from tinybms_bridge.doctor.verdicts import judge_configuration
 from tinybms_bridge.doctor.watchdog import judge_watchdog
 from tinybms_bridge.hal.can import LOCAL
@@ -110,13 +112,17 @@ class RunningDoctor:
         """Yield what is found of each BMS, one after the other; of several with the name of its pack."""
         core, packs = self._core, self._core.moment().battery.packs
         names = [name for name, each in packs.items() if each.condition is not PackCondition.OUT_OF_SERVICE]
+        units: dict[str, Identity] = {}
         for name in names if len(packs) > 1 else [""]:
             examination = BmsExamination(
                 self._device(name), core.device(name).read, core.store.in_force, core.clock, saved=saved
             )
             async for finding in examination.findings():
-                told = message("cause.of_pack", pack=name, cause=finding.message) if name else finding.message
-                yield replace(finding, message=told, own_advice=finding.own_advice or finding.message.advice_message)
+                yield of_pack(finding, name)
+            if name and examination.identity is not None:
+                units[name] = examination.identity
+        for finding in judge_units(units, pack_ports(core.store.in_force)):
+            yield finding
 
 
 def interface_of(state: CanState, config: Can) -> list[Finding]:

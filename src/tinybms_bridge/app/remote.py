@@ -56,6 +56,7 @@ from tinybms_bridge.link.state import (
 from tinybms_bridge.services.history import History
 from tinybms_bridge.services.logs import LogStore
 from tinybms_bridge.services.ports import Examination, Hearing, MetricsSource, Moment, WatchedService
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.victron.can.gx import GxState
 from tinybms_bridge.words import message
 
@@ -310,8 +311,12 @@ class RemoteCore:
         return Hearing(connected, max(0.0, now_s - (mirror.since_s if connected else heard_s)))
 
     def packs(self) -> Mapping[str, PackDetails]:
-        """Return what is known of each pack; its line counts as down while the core is not heard."""
-        found = self._mirror.state.packs
+        """Return what is known of each pack; its line counts as down while the core is not heard.
+
+        Of a pack that was taken out of the configuration the link may still have a branch: the battery says which are.
+        """
+        state = self._mirror.state
+        found = {name: state.packs.get(name, _NOTHING) for name in state.battery.packs or state.packs}
         if self.hearing().connected:
             return found
         return {name: replace(each, uart=_unheard_line(each.uart)) for name, each in found.items()}
@@ -389,6 +394,10 @@ class RemoteCore:
     async def devices(self) -> FoundDevices:
         """Return the serial ports and CAN interfaces of the machine. Raises LinkError."""
         return await self._link.call(commands.ListDevices())
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """Return the serial ports with what answers there, asked now. Raises LinkError."""
+        return await self._link.call(commands.ListCandidates())
 
     async def inhibit(self, direction: Direction, duration_s: float | None, reason: str, by: str) -> Inhibit:
         """Stop a direction. Raises OSError when it is in force but could not be saved, LinkError."""

@@ -6,10 +6,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-__all__ = ["INHIBITS_VERSION", "Direction", "Inhibit", "inhibits_from_document", "inhibits_to_document"]
+__all__ = [
+    "INHIBITS_VERSION",
+    "LONGEST_INHIBIT_S",
+    "Direction",
+    "Inhibit",
+    "inhibits_from_document",
+    "inhibits_to_document",
+]
 
 INHIBITS_VERSION = 1
 """Version of the document."""
+
+LONGEST_INHIBIT_S = 7 * 24 * 3600.0
+"""An inhibit that ends by itself does so within a week; what is to last longer lasts until it is released."""
 
 
 class Direction(StrEnum):

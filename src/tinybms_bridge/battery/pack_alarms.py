@@ -1,4 +1,4 @@
-"""Alarms of a battery of several packs: the worst of its packs, with the name of the pack, and what is of all together.
+"""Alarms of a battery of several packs: the worst of its packs, with the name of the pack, and what is of all.
 
 A pack that is silent, that does not fit the others or is heard twice is a fault of what is measured, which is the alarm
 ``bms_internal``; so is a pack that joins from afar, as a warning, since no limit can stop the current that makes the

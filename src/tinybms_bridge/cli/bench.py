@@ -25,6 +25,13 @@ def bench_command() -> None:
 
 @bench_command.command("charge")
 @click.option("--only", "names", metavar="NAME", multiple=True, help="Play this scenario; may be given several times.")
+@click.option(
+    "--family",
+    "families",
+    type=click.Choice(["days", "profiles", "dirty", "long", "packs"]),
+    multiple=True,
+    help="Play the scenarios of this kind; may be given several times.",
+)
 @click.option("--list", "list_only", is_flag=True, help="Name the scenarios and end.")
 @click.option(
     "--out",
@@ -48,6 +55,7 @@ def bench_command() -> None:
 )
 def charge_command(
     names: tuple[str, ...],
+    families: tuple[str, ...],
     list_only: bool,
     folder: Path,
     no_plots: bool,
@@ -58,27 +66,30 @@ def charge_command(
     """Play the charge control against simulated batteries, weather and a GX.
 
     Each scenario runs with the bridge's engine and with the algorithm of the ESP32 firmware: unequal cells, clouds,
-    feed-in, load steps, frost, restarts, silence. A simulated day takes seconds. Plots and a page with everything are
-    written to the folder of --out.
+    feed-in, load steps, frost, restarts, silence. Those of several packs are played against the plain sum of what a
+    bridge for each pack would say. A simulated day takes seconds. Plots and a page with everything are written to the
+    folder of --out.
 
     \b
     Exit status: 0 when the engine holds every criterion in every scenario; 1 when not.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
     need_laboratory("bench")
-    from tinybms_lab.bench.scenarios import SCENARIOS
+    from tinybms_lab.bench.scenarios import FAMILIES, SCENARIOS
 
+    wanted = {name: each for family in families or FAMILIES for name, each in FAMILIES[family].items()}
     if list_only and as_json:
-        listed = [{"name": each.name, "hours": each.hours, "title": each.title} for each in SCENARIOS.values()]
+        listed = [{"name": each.name, "hours": each.hours, "title": each.title} for each in wanted.values()]
         click.echo(json.dumps(listed, indent=1, ensure_ascii=False))
         return
     if list_only:
-        for scenario in SCENARIOS.values():
+        for scenario in wanted.values():
             click.echo(f"{scenario.name:20} {scenario.hours:4.0f} h  {scenario.title}")
         return
     for name in names:
         if name not in SCENARIOS:
             fail(f"there is no scenario {name}{did_you_mean(name, SCENARIOS) or '; --list names them'}", EXIT_REFUSED)
-    results = _play(list(names or SCENARIOS), baseline=baseline, plot=not no_plots, jobs=jobs)
+    chosen = [*names, *(wanted if families or not names else ())]
+    results = _play(list(dict.fromkeys(chosen)), baseline=baseline, plot=not no_plots, jobs=jobs)
     _show(results, as_json=as_json)
     if not no_plots:
         _write(results, folder)

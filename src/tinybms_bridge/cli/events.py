@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinybms_bridge.cli.common import fail, json_option, language_option, run_until_signal
+from tinybms_bridge.cli.device import pack_option
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.words import Language, say
 
@@ -26,6 +27,7 @@ _STYLES = {"fault": "bold red", "warning": "yellow", "unknown": "yellow"}
 @click.option("--newest", type=click.IntRange(min=1), default=20, show_default=True, help="How many to show.")
 @click.option("--all", "show_all", is_flag=True, help="Show everything that is kept.")
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
+@pack_option
 @click.option("--recorded", is_flag=True, help="Show the list that the bridge keeps; does not need the port.")
 @click.option("-c", "--config", "config_path", metavar="FILE", help="With --recorded: configuration of the bridge.")
 @language_option
@@ -34,6 +36,7 @@ def events_command(
     newest: int,
     show_all: bool,
     device: str,
+    pack: str,
     recorded: bool,
     config_path: str | None,
     language: Language,
@@ -54,9 +57,9 @@ def events_command(
     count = None if show_all else newest
     try:
         if recorded:
-            _show_recorded(config_path, count, language, as_json)
+            _show_recorded(config_path, count, language, as_json, pack)
             return
-        found = run_until_signal(lambda: _read(device))
+        found = run_until_signal(lambda: _read(device, pack))
     except BridgeError as error:
         fail(with_doctor(error, device))
     if found is None:
@@ -73,7 +76,7 @@ class _Log:
     still_open: "tuple[BmsEvent, ...]"
 
 
-async def _read(device: str) -> _Log:
+async def _read(device: str, pack: str) -> _Log:
     from tinybms_bridge.battery.bms_events import open_events
     from tinybms_bridge.battery.snapshot import BmsStatus
     from tinybms_bridge.cli.device import connected
@@ -81,7 +84,7 @@ async def _read(device: str) -> _Log:
     from tinybms_bridge.tinybms.eventlog import merge, read_events
     from tinybms_bridge.tinybms.frames import CommandCode, ShortValue, SimpleRequest
 
-    async with connected(device) as client:
+    async with connected(device, pack=pack) as client:
         reply = await client.request(SimpleRequest(CommandCode.STATUS))
         assert isinstance(reply, ShortValue)
         reading = await read_events(client)
@@ -130,10 +133,10 @@ def _document(event: "BmsEvent", at: datetime | None) -> dict[str, Any]:
     }
 
 
-def _show_recorded(config_path: str | None, count: int | None, language: Language, as_json: bool) -> None:
+def _show_recorded(config_path: str | None, count: int | None, language: Language, as_json: bool, pack: str) -> None:
     from tinybms_bridge.core.event_store import line_of
 
-    records = _recorded(config_path)
+    records = [each for each in _recorded(config_path) if pack in ("", each.pack)]
     shown = records if count is None else records[-count:]
     if as_json:
         click.echo(json.dumps([json.loads(line_of(record)) for record in shown], indent=1, ensure_ascii=False))

@@ -14,7 +14,6 @@ from tinybms_bridge.errors import BridgeError
 __all__ = ["inhibit_command", "release_command"]
 
 _UNITS_S = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86_400.0}
-_MOST_S = 7 * _UNITS_S["d"]
 _LONGEST_REASON = 200
 _direction = click.argument("direction", type=click.Choice(["charge", "discharge"]))
 
@@ -32,7 +31,9 @@ class _Duration(click.ParamType[float]):
         if found is None:
             self.fail(f"{value!r} is no time; write for example 90s, 15min, 2h or 1d", param, ctx)
         duration_s = float(found[1]) * _UNITS_S[found[2] or "s"]
-        if not 1.0 <= duration_s <= _MOST_S:
+        from tinybms_bridge.battery.inhibits import LONGEST_INHIBIT_S
+
+        if not 1.0 <= duration_s <= LONGEST_INHIBIT_S:
             self.fail(f"{value!r} is not between a second and a week", param, ctx)
         return duration_s
 

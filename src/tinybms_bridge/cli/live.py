@@ -14,7 +14,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from tinybms_bridge.battery.flow import Flow
-from tinybms_bridge.cli.live_pages import PAGES, Scene, ShownLine, page_lines
+from tinybms_bridge.cli.live_pages import PAGES, Scene, ShownLine, page_lines, pages_of
 from tinybms_bridge.cli.live_words import clean, duration
 from tinybms_bridge.cli.terminal import Terminal
 from tinybms_bridge.hal.clock import Clock
@@ -84,6 +84,8 @@ class LiveView:
         self._title = title
         self._extra = extra
         self._quit = quit
+        self.pack = ""
+        """Name of the pack that was chosen, of several; empty for the battery."""
         self._flow = Flow(max(_STEADY_FOR_S / speed, _LEAST_WINDOW_S))
         self._terminal: Terminal | None = None
         self._console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
@@ -114,8 +116,13 @@ class LiveView:
         if key == "?":
             self.page = PAGES[0] if self.page == "help" else "help"
         elif key in ("\t", "back"):
-            present = PAGES.index(self.page) if self.page in PAGES else -1
-            self.page = PAGES[(present + (1 if key == "\t" else -1)) % len(PAGES)] if present >= 0 else PAGES[0]
+            pages = pages_of(self._read())
+            present = pages.index(self.page) if self.page in pages else -1
+            self.page = pages[(present + (1 if key == "\t" else -1)) % len(pages)] if present >= 0 else pages[0]
+        elif key in ("p", "P") and len(self._read().battery.packs) > 1:
+            names = ["", *self._read().battery.packs]
+            present = names.index(self.pack) if self.pack in names else 0
+            self.pack = names[(present + (1 if key == "p" else -1)) % len(names)]
         elif key == "\x0c" and self._terminal is not None:  # Ctrl-L
             self._terminal.redraw()
         else:
@@ -125,13 +132,16 @@ class LiveView:
     def picture(self, width: int, height: int, *, keys: bool = True, foot: bool = True) -> list[Text]:
         """Return the screen: ``height`` lines at most, none wider than ``width``; ``foot``: with the line of keys."""
         framed = height >= _LEAST_ROWS + 2
-        core = self._read()
+        core, now_s = self._read(), self._clock.monotonic()
+        several = len(core.battery.packs) > 1
         scene = Scene(
             core=core,
-            view=core.battery.view(self._clock.monotonic()),
+            view=core.battery.view(now_s),
             flow=self._flow,
             log=self._lines.lines(),
             extra=None if self._extra is None else self._extra(),
+            pack=self.pack if several and self.pack in core.battery.packs else "",
+            packs=core.battery.pack_views(now_s) if several else {},
         )
         room = height - 2 if framed else height
         lines = page_lines(scene, self.page, width, room)
@@ -154,8 +164,10 @@ class LiveView:
         if not keys:
             return Text("Ctrl-C ends", style="bright_black")
         line = Text.assemble(("q", "bold"), " quit  ", ("?", "bold"), " help  ", ("Tab", "bold"), " pages: ")
-        for page in PAGES:
+        for page in pages_of(self._read()):
             line.append(page, style="reverse" if page == self.page else "bright_black").append("  ")
+        if len(self._read().battery.packs) > 1:
+            line.append("p", style="bold").append(f" pack: {self.pack or 'all'}")
         line.truncate(width)
         return line
 

@@ -6,18 +6,17 @@ the higher ranks give way. Nothing is cut at the right: what is too long goes on
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from tinybms_bridge.battery.alarms import AlarmLevel
-from tinybms_bridge.battery.flow import Flow
 from tinybms_bridge.battery.headline import time_left
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_bridge.battery.view import View
+from tinybms_bridge.cli.live_packs import Scene, ShownLine, pack_lines
+from tinybms_bridge.cli.live_rows import LABEL, NARROW, OLD, row, text_lines, wrapped
 from tinybms_bridge.cli.live_words import (
     alarm_words,
     can_of,
@@ -32,15 +31,11 @@ from tinybms_bridge.link.events import PartState
 from tinybms_bridge.link.state import CoreState, EnergyToday, PartStatus, ServiceCondition
 from tinybms_bridge.words import say
 
-__all__ = ["PAGES", "Scene", "ShownLine", "page_lines"]
+__all__ = ["PAGES", "Scene", "ShownLine", "page_lines", "pages_of"]
 
-PAGES = ("overview", "cells", "counters", "log")
+PAGES = ("overview", "packs", "cells", "counters", "log")
+"""``packs`` only where there are several."""
 
-OLD = "bright_black"
-"""Grey: values of which nobody knows whether they still hold."""
-_LABEL = 8
-_NARROW = 60
-"""Columns below which labels have no column of their own."""
 _BAR, _LEAST_BAR = 20, 6
 _SOC_APART = 0.5
 """Percent from which on the count of the BMS is shown beside the bridge's."""
@@ -51,40 +46,9 @@ _VITAL, _BESIDE, _SPACE = 2, 20, 50
 room; empty lines."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownLine:
-    """One line of the log."""
-
-    time: str
-    text: str
-    style: str
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a page is drawn from."""
-
-    core: CoreState
-    view: View
-    flow: Flow
-    """Energy since midnight in words."""
-    log: Sequence[ShownLine]
-    """Oldest first."""
-    extra: Text | None = None
-
-    @property
-    def shown(self) -> Snapshot | None:
-        """The present measurements, or the last ones."""
-        return self.view.last.snapshot if self.view.last else self.view.measured
-
-    @property
-    def old(self) -> bool:
-        """Whether what is shown may no longer hold."""
-        return self.view.last is not None
-
-    def style(self, usual: str = "") -> str:
-        """Return the style of a measured value."""
-        return OLD if self.old else usual
+def pages_of(core: CoreState) -> tuple[str, ...]:
+    """Return the pages that there are."""
+    return PAGES if len(core.battery.packs) > 1 else tuple(page for page in PAGES if page != "packs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +66,14 @@ class _Block:
 
 def page_lines(scene: Scene, page: str, width: int, height: int) -> list[Text]:
     """Return the lines of a page, ``height`` at most, none wider than ``width``."""
-    make = {"overview": _overview, "cells": _cells_page, "counters": _counters_page, "log": _log_page, "help": _help}
+    make = {
+        "overview": _overview,
+        "packs": _packs_page,
+        "cells": _cells_page,
+        "counters": _counters_page,
+        "log": _log_page,
+        "help": _help,
+    }
     lines = _fit(make[page](scene, max(width, 2)), height)
     for line in lines:
         if line.cell_len > width:
@@ -168,19 +139,22 @@ def _space() -> _Block:
 def _overview(scene: Scene, width: int) -> list[_Block]:
     sentence = describe(scene.core, scene.view, scene.flow)
     snapshot = scene.shown
-    blocks = [_Block(_wrapped(sentence.text, width, sentence.style), 0), _space()]
+    blocks = [_Block(wrapped(sentence.text, width, sentence.style), 0), _space()]
     blocks += _limit_blocks(scene, width)
     blocks += _alarm_blocks(scene, width)
-    blocks.append(_Block(_row("GX", gx_words(scene.core), width), 4))
+    blocks.append(_Block(row("GX", gx_words(scene.core), width), 4))
     if snapshot is not None:
         blocks += [_space(), _Block([_soc_line(scene, snapshot, width)], 3)]
         blocks.append(_Block(_battery_lines(scene, snapshot, width), 6))
+    if scene.several:
+        lines = pack_lines(scene, width, worst_first=True)
+        blocks += [_space(), _Block(lines, 6, least=min(3, len(lines)))]
     blocks += _web_blocks(scene, width)
     blocks += _service_blocks(scene, width)
     if scene.extra is not None:
-        blocks += [_space(), _Block(_text_lines(scene.extra, width), 9, least=2)]
+        blocks += [_space(), _Block(text_lines(scene.extra, width), 9, least=2)]
     blocks += [_space(), _Block(_log_lines(scene, width), 7, least=2, newest=True)]
-    if snapshot is not None:
+    if snapshot is not None and not scene.several:
         grid = [Text(), *_cell_grid(scene, snapshot, width)]
         blocks.append(_Block(grid, _BESIDE, least=len(grid)))
     counters = [Text(), *_counter_lines(scene, width)]
@@ -191,7 +165,7 @@ def _overview(scene: Scene, width: int) -> list[_Block]:
 def _limit_blocks(scene: Scene, width: int) -> list[_Block]:
     limits = scene.view.limits
     if limits is None:
-        return [_Block(_row("Limits", "none are sent", width, OLD, OLD), 1)]
+        return [_Block(row("Limits", "none are sent", width, OLD, OLD), 1)]
     values = (
         (Quantity.CVL, f"{limits.cvl_v:.1f} V"),
         (Quantity.CCL, f"{limits.ccl_a:.1f} A"),
@@ -203,7 +177,7 @@ def _limit_blocks(scene: Scene, width: int) -> list[_Block]:
 def _limit_lines(limits: Limits, quantity: Quantity, value: str, width: int) -> list[Text]:
     reason = limits.binding(quantity)
     why = "" if reason is None else clean(sentence_of(reason))
-    return _row(quantity.name, why, width, "bold cyan", value=f"{value:>8}  ")
+    return row(quantity.name, why, width, "bold cyan", value=f"{value:>8}  ")
 
 
 def _alarm_blocks(scene: Scene, width: int) -> list[_Block]:
@@ -211,10 +185,10 @@ def _alarm_blocks(scene: Scene, width: int) -> list[_Block]:
     warnings = alarm_words(scene.core, AlarmLevel.WARNING)
     blocks = []
     if alarms:
-        blocks.append(_Block(_row("ALARM", alarms, width, "bold red", "bold red"), 2))
+        blocks.append(_Block(row("ALARM", alarms, width, "bold red", "bold red"), 2))
     if warnings:
-        blocks.append(_Block(_row("Warning", warnings, width, "bold yellow", "yellow"), 2))
-    return blocks or [_Block(_row("Alarms", "none", width), 2)]
+        blocks.append(_Block(row("Warning", warnings, width, "bold yellow", "yellow"), 2))
+    return blocks or [_Block(row("Alarms", "none", width), 2)]
 
 
 def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
@@ -223,7 +197,7 @@ def _soc_line(scene: Scene, snapshot: Snapshot, width: int) -> Text:
     doubt = "" if pack.soc_known else "?"
     apart = pack.bms_soc_percent is not None and abs(pack.bms_soc_percent - pack.soc_percent) >= _SOC_APART
     bms = f" (BMS {pack.bms_soc_percent:.1f} %)" if apart else ""
-    head = f"{'SOC':{_LABEL}}" if width >= _NARROW else "SOC "
+    head = f"{'SOC':{LABEL}}" if width >= NARROW else "SOC "
     figure = f"{pack.soc_percent:>6.1f} %{doubt}{bms}"
     left = time_left(scene.view, scene.flow)
     tails = [f"  {'time left -' if left is None else left.text}", f"  today {_energy_words(scene.core.services.today)}"]
@@ -251,12 +225,20 @@ def _battery_lines(scene: Scene, snapshot: Snapshot, width: int) -> list[Text]:
         f"  SOH {health}{state}"
     )
     bled = sum(cells.balancing)
+    lowest, highest = (_cell_words(scene, snapshot, number) for number in (cells.min_number, cells.max_number))
     summary = (
-        f"{cells.count} cells, {cells.min_v:.3f} V (no. {cells.min_number}) to {cells.max_v:.3f} V"
-        f" (no. {cells.max_number}), Δ {cells.delta_mv:.0f} mV{f', {bled} balancing' if bled else ''}"
+        f"{cells.count} cells, {cells.min_v:.3f} V ({lowest}) to {cells.max_v:.3f} V"
+        f" ({highest}), Δ {cells.delta_mv:.0f} mV{f', {bled} balancing' if bled else ''}"
     )
     label, style = scene.style("cyan"), scene.style()
-    return [*_row("Battery", battery, width, label, style), *_row("Cells", summary, width, label, style)]
+    return [*row("Battery", battery, width, label, style), *row("Cells", summary, width, label, style)]
+
+
+def _cell_words(scene: Scene, snapshot: Snapshot, number: int) -> str:
+    """Return which cell it is, of several packs with its pack."""
+    battery = scene.core.battery
+    place = battery.place_of(number) if snapshot is battery.latest else None
+    return f"{place.pack} no. {place.cell}" if place is not None and place.pack else f"no. {number}"
 
 
 def _energy_words(today: EnergyToday | None) -> str:
@@ -271,10 +253,10 @@ def _web_blocks(scene: Scene, width: int) -> list[_Block]:
     addresses = [state.web_address, *(each.where for each in working if each.name == "mdns")]
     where = " or ".join(addresses)
     if not state.setup_token:
-        return [_Block(_row("Web", where, width), 8)]
-    lines = _row("Web", f"{where}  setup token until it is used:", width, "bold magenta")
-    token = _row("", state.setup_token, width, value_style="bold")
-    user = _row("", f"or {state.users_command} add NAME --role admin", width)
+        return [_Block(row("Web", where, width), 8)]
+    lines = row("Web", f"{where}  setup token until it is used:", width, "bold magenta")
+    token = row("", state.setup_token, width, value_style="bold")
+    user = row("", f"or {state.users_command} add NAME --role admin", width)
     return [_Block([*lines, *token], 5, least=len(lines) + len(token)), _Block(user, 10)]
 
 
@@ -285,15 +267,36 @@ def _service_blocks(scene: Scene, width: int) -> list[_Block]:
         if each.condition is ServiceCondition.TROUBLE:
             why = "" if each.message is None else f": {clean(each.message.text)}"
             text = f"{say(f'service_name.{each.name}', {}, text=each.name)} does not work{why}"
-            blocks.append(_Block(_row("Service", text, width, "bold yellow", "yellow"), 8))
+            blocks.append(_Block(row("Service", text, width, "bold yellow", "yellow"), 8))
     return blocks
 
 
 def _log_lines(scene: Scene, width: int) -> list[Text]:
     found: list[Text] = []
     for entry in scene.log[-_LOG_LINES:]:
-        found += _row(entry.time, entry.text, width, OLD, entry.style, label_width=len(entry.time) + 1)
+        found += row(entry.time, entry.text, width, OLD, entry.style, label_width=len(entry.time) + 1)
     return found
+
+
+# Packs.
+
+
+def _packs_page(scene: Scene, width: int) -> list[_Block]:
+    lines = pack_lines(scene, width)
+    blocks = [_Block(lines, 0)]
+    if scene.pack:
+        pack = scene.core.battery.pack(scene.pack)
+        told = say(f"pack_condition.{pack.condition}.explanation", {})
+        blocks += [_space(), _Block(row(f"Pack {scene.pack}", told, width, "bold cyan", label_width=LABEL + 8), 1)]
+        limits = scene.packs.get(scene.pack, View()).limits
+        if limits is not None:
+            born = (
+                (Quantity.CVL, f"{limits.cvl_v:.1f} V"),
+                (Quantity.CCL, f"{limits.ccl_a:.1f} A"),
+                (Quantity.DCL, f"{limits.dcl_a:.1f} A"),
+            )
+            blocks += [_Block(_limit_lines(limits, quantity, value, width), 2) for quantity, value in born]
+    return blocks
 
 
 # Cells.
@@ -320,7 +323,16 @@ def _cell_style(scene: Scene, number: int) -> str:
     return "green" if number == cells.max_number else "yellow" if number == cells.min_number else ""
 
 
+def _of_chosen(scene: Scene) -> Scene:
+    """Return the scene of one pack, of several: the chosen one, or the first."""
+    if not scene.several:
+        return scene
+    name = scene.pack or next(iter(scene.core.battery.packs))
+    return Scene(scene.core, scene.packs.get(name, View()), scene.flow, scene.log, scene.extra, name, scene.packs)
+
+
 def _cells_page(scene: Scene, width: int) -> list[_Block]:
+    scene = _of_chosen(scene)
     snapshot = scene.shown
     if snapshot is None:
         return [_Block([Text("No cell has been read yet.", style="yellow")], 0)]
@@ -345,7 +357,8 @@ def _cells_page(scene: Scene, width: int) -> list[_Block]:
         line = Text(text.rstrip(), style=_cell_style(scene, number))
         line.truncate(width)
         lines.append(line)
-    blocks = [_Block(_battery_lines(scene, snapshot, width), 0), _space(), _Block(lines, 1)]
+    head = row("Pack", scene.pack, width, "bold cyan", "bold") if scene.several else []
+    blocks = [_Block([*head, *_battery_lines(scene, snapshot, width)], 0), _space(), _Block(lines, 1)]
     if scene.old and scene.view.last is not None:
         blocks.insert(0, _Block([Text(f"These values are {duration(scene.view.last.age_s)} old.", "bold yellow")], 0))
     return blocks
@@ -355,30 +368,35 @@ def _cells_page(scene: Scene, width: int) -> list[_Block]:
 
 
 def _counters_page(scene: Scene, width: int) -> list[_Block]:
-    return [_Block(_counter_lines(scene, width), 0), _space(), _Block(_part_lines(scene.core, width), 1)]
+    return [_Block(_counter_lines(scene, width), 0), _space(), _Block(_part_lines(scene, width), 1)]
 
 
 def _counter_lines(scene: Scene, width: int) -> list[Text]:
     core = scene.core
-    link, can, energy = uart_of(core), can_of(core), core.battery.energy
+    link, can, energy = uart_of(core, scene.pack), can_of(core), core.battery.energy
     polls = (
         f"{link.success} polls good, {link.errors} failed, {link.retries} repeated; {link.latency_last_ms:.1f} ms, "
         f"mean {link.latency_avg_ms:.1f}; every {link.poll_interval_ms:.0f} ms; "
         f"{link.rejected_samples} readings rejected"
     )
     rows = (
-        ("BMS", polls),
+        (f"BMS {scene.pack}".rstrip(), polls),
         ("CAN", f"{can.tx_count} frames sent, {can.tx_errors} errors; {can.rx_count} received; {can.outages} outages"),
         ("Energy", f"{energy.charged_wh / 1000:.3f} kWh in, {energy.discharged_wh / 1000:.3f} kWh out, in all"),
     )
-    return [line for label, text in rows for line in _row(label, text, width)]
+    return [line for label, text in rows for line in row(label, text, width)]
 
 
-def _part_lines(core: CoreState, width: int) -> list[Text]:
-    identity = core.battery.identity
-    unit = "not known yet" if identity is None else str(identity)
+def _part_lines(scene: Scene, width: int) -> list[Text]:
+    core = scene.core
+    chosen = [scene.pack] if scene.pack else list(core.battery.packs)
+    units = []
+    for name in chosen or [""]:
+        identity = core.battery.pack(name).identity
+        unit = "not known yet" if identity is None else clean(str(identity))
+        units += row("Unit", f"{name}: {unit}" if scene.several else unit, width)
     parts = ", ".join(_part(part) for part in (*core.parts, *core.services.parts))
-    return [*_row("Unit", clean(unit), width), *_row("Parts", parts, width)]
+    return [*units, *row("Parts", parts, width)]
 
 
 def _part(part: PartStatus) -> str:
@@ -394,6 +412,7 @@ def _log_page(scene: Scene, width: int) -> list[_Block]:
 
 _HELP = (
     ("Keys", "q ends the program, Tab is the next page, Shift-Tab the last one, ? this"),
+    ("", "p, P: next and last pack, where there are several"),
     ("", ""),
     ("CVL", "charge voltage limit: the chargers go no higher"),
     ("CCL, DCL", "charge and discharge current limit; beside each is what binds it now"),
@@ -416,50 +435,5 @@ _HELP = (
 def _help(_scene: Scene, width: int) -> list[_Block]:
     lines: list[Text] = []
     for label, text in _HELP:
-        lines += _row(label, text, width, "bold cyan", label_width=10) if text else [Text()]
+        lines += row(label, text, width, "bold cyan", label_width=10) if text else [Text()]
     return [_Block(lines, 0)]
-
-
-# Lines.
-
-
-def _row(
-    label: str,
-    text: str,
-    width: int,
-    label_style: str = "cyan",
-    text_style: str = "",
-    *,
-    value: str = "",
-    value_style: str = "bold",
-    label_width: int = _LABEL,
-) -> list[Text]:
-    """Return a label, a value and a text that goes on below itself; on a narrow screen below the label."""
-    if width < _NARROW:
-        return [*_wrapped(" ".join(part for part in (label, value.strip(), text) if part), width, text_style)]
-    indent = label_width + len(value)
-    pieces = _pieces(text, width - indent) or ("",)
-    first = Text(f"{label:{label_width}}", style=label_style)
-    if value:
-        first.append(value, style=value_style)
-    lines = [first.append(pieces[0], style=text_style or "default")]
-    return lines + [Text(" " * indent).append(piece, style=text_style) for piece in pieces[1:]]
-
-
-def _wrapped(text: str, width: int, style: str) -> list[Text]:
-    return [Text(piece, style=style) for piece in _pieces(text, width)]
-
-
-def _text_lines(text: Text, width: int) -> list[Text]:
-    return list(text.wrap(_measuring(), width))
-
-
-@lru_cache(maxsize=512)
-def _pieces(text: str, width: int) -> tuple[str, ...]:
-    """Return a text in pieces of at most ``width`` columns, between words where that is possible."""
-    return tuple(line.plain.rstrip() for line in Text(text).wrap(_measuring(), max(width, 2)))
-
-
-@lru_cache(maxsize=1)
-def _measuring() -> Console:
-    return Console(width=80, force_terminal=False)

@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
-from tinybms_bridge.battery.alarms import AlarmLevel
+from tinybms_bridge.battery.alarms import AlarmCause, AlarmLevel
 from tinybms_bridge.battery.flow import Flow
 from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.headline import headline
 from tinybms_bridge.battery.limits import Limits
+from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.battery.view import View
-from tinybms_bridge.link.state import CanState, CoreState, UartState
+from tinybms_bridge.link.state import CanState, CoreState, UartState, lines_together
 
 __all__ = [
     "Sentence",
@@ -52,9 +53,14 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{days} days"
 
 
-def uart_of(core: CoreState) -> UartState:
-    """Return how the line to the BMS is; of the first pack."""
-    return next((pack.uart for pack in core.packs.values()), UartState(reason="nothing is known of the BMS yet"))
+def uart_of(core: CoreState, pack: str = "") -> UartState:
+    """Return how the line to the BMS of a pack is; without a name of all packs in service together."""
+    if not core.packs:
+        return UartState(reason="nothing is known of the BMS yet")
+    if pack in core.packs:
+        return core.packs[pack].uart
+    out = {name for name, each in core.battery.packs.items() if each.condition is PackCondition.OUT_OF_SERVICE}
+    return lines_together({name: each.uart for name, each in core.packs.items() if name not in out})
 
 
 def can_of(core: CoreState) -> CanState:
@@ -114,6 +120,13 @@ def gx_words(core: CoreState) -> str:
 
 def alarm_words(core: CoreState, level: AlarmLevel) -> str:
     """Return the alarms and notices of a level in words, the alarms that a GX shows first; empty without any."""
-    found = [name for name, each in core.battery.alarms.active().items() if each is level]
-    beside = [name for name, each in core.battery.notices.active().items() if each is level]
-    return ", ".join(in_words(name) for name in (*found, *beside))
+    alarms = core.battery.alarms
+    found = [
+        _of_pack(in_words(name), alarms.causes.get(name)) for name, each in alarms.active().items() if each is level
+    ]
+    beside = [in_words(name) for name, each in core.battery.notices.active().items() if each is level]
+    return ", ".join((*found, *beside))
+
+
+def _of_pack(words: str, cause: AlarmCause | None) -> str:
+    return words if cause is None or not cause.pack else f"{words} (pack {cause.pack})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinybms_bridge.cli.common import fail, json_option, run_until_signal
+from tinybms_bridge.cli.device import pack_option
 from tinybms_bridge.errors import BridgeError, DeviceRefused
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ _BLOCKS = {"live": (0, 56), "statistics": (100, 18), "events": (200, 98), "setti
 @click.command("registers")
 @click.option("--live", is_flag=True, help="Read the values from a connected BMS.")
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port for --live.")
+@pack_option
 @click.option("--group", type=click.Choice(list(_BLOCKS)), help="Only this part of the map.")
 @json_option
-def registers_command(live: bool, device: str, group: str | None, as_json: bool) -> None:
+def registers_command(live: bool, device: str, pack: str, group: str | None, as_json: bool) -> None:
     """Show the registers of the TinyBMS.
 
     \b
@@ -40,7 +42,7 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
     words: dict[int, int] = {}
     if live:
         try:
-            read = run_until_signal(lambda: _read_blocks(device, {r.group.split(".")[0] for r in chosen}))
+            read = run_until_signal(lambda: _read_blocks(device, pack, {r.group.split(".")[0] for r in chosen}))
         except BridgeError as error:
             fail(with_doctor(error, device))
         if read is None:
@@ -54,14 +56,14 @@ def registers_command(live: bool, device: str, group: str | None, as_json: bool)
         _print_table(chosen, words if live else None)
 
 
-async def _read_blocks(device: str, groups: Iterable[str]) -> dict[int, int]:
+async def _read_blocks(device: str, pack: str, groups: Iterable[str]) -> dict[int, int]:
     """Return the words of each block that the BMS knows. Raises DeviceRefused when it refuses all, LinkError."""
     from tinybms_bridge.cli.device import connected
     from tinybms_bridge.tinybms.frames import ReadModbus, RegistersReply
 
     words: dict[int, int] = {}
     refused: DeviceRefused | None = None
-    async with connected(device) as client:
+    async with connected(device, pack=pack) as client:
         for group in sorted(groups):
             address, count = _BLOCKS[group]
             try:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tinybms_bridge.cli.common import fail, json_option, run_until_signal
+from tinybms_bridge.cli.device import pack_option
 from tinybms_bridge.errors import BridgeError, LinkError
 from tinybms_bridge.words import message
 
@@ -57,9 +58,10 @@ _TARGETS = {
 @click.command("reset")
 @click.argument("what", type=click.Choice(list(_TARGETS)))
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
+@pack_option
 @click.option("--yes", is_flag=True, help="Do it without asking; for scripts that know the consequence.")
 @json_option
-def reset_command(what: str, device: str, yes: bool, as_json: bool) -> None:
+def reset_command(what: str, device: str, pack: str, yes: bool, as_json: bool) -> None:
     """Clear what the BMS remembers, or restart it.
 
     \b
@@ -77,7 +79,7 @@ def reset_command(what: str, device: str, yes: bool, as_json: bool) -> None:
     if not yes:
         _confirm(target)
     try:
-        outcome = run_until_signal(lambda: _reset(target, device))
+        outcome = run_until_signal(lambda: _reset(target, device, pack))
     except BridgeError as error:
         fail(with_doctor(error, device))
     if outcome is None:
@@ -96,13 +98,13 @@ def _confirm(target: _Target) -> None:
         fail(f'nothing was done: that was not "{target.word}"')
 
 
-async def _reset(target: _Target, device: str) -> str:
+async def _reset(target: _Target, device: str, pack: str) -> str:
     from tinybms_bridge.cli.device import BridgeDevice, connected
     from tinybms_bridge.tinybms.client import TinyBmsClient
     from tinybms_bridge.tinybms.frames import Action, CommandCode, SimpleRequest
 
     action = Action(target.action)
-    async with connected(device) as client:
+    async with connected(device, pack=pack) as client:
         if isinstance(client, BridgeDevice):
             return await _through_the_bridge(client, target)
         assert isinstance(client, TinyBmsClient)
@@ -128,7 +130,7 @@ async def _through_the_bridge(client: "BridgeDevice", target: _Target) -> str:
         Action.CLEAR_STATISTICS: ActionName.CLEAR_STATISTICS,
         Action.RESET: ActionName.RESTART,
     }[Action(target.action)]
-    result = await LinkedSettings(client.link).perform(name, confirm=True, by=user_name())
+    result = await LinkedSettings(client.link, client.pack).perform(name, confirm=True, by=user_name())
     if not result.outcome.good:
         told = message("action.failed", action=name, result=result.description)
         raise LinkError(told, hint=message("action.look_first"))

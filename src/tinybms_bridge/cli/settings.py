@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 import click
 
 from tinybms_bridge.cli.common import EXIT_FAILURE, EXIT_REFUSED, end_with, fail, json_option, mistake, run_until_signal
+from tinybms_bridge.cli.device import pack_option
 from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.suggestions import did_you_mean
 from tinybms_bridge.words import Message, message
@@ -53,7 +54,7 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Check all, show what wo
 
 def _writes(command: Command) -> Command:
     """Add the options of the commands that write."""
-    for option in (json_option, _settle, _confirm, _yes, _dry_run, _device):
+    for option in (json_option, _settle, _confirm, _yes, _dry_run, pack_option, _device):
         command = option(command)
     return command
 
@@ -82,11 +83,12 @@ def settings_command() -> None:
 
 @settings_command.command("show")
 @_device
+@pack_option
 @click.option("--limits", is_flag=True, help="With the allowed values and the factory defaults, as the BMS tells them.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for other programs; always with limits.")
-def show_command(device: str, limits: bool, as_json: bool) -> None:
+def show_command(device: str, pack: str, limits: bool, as_json: bool) -> None:
     """Show all settings of the BMS."""
-    readout = _with_bms(device, lambda bms: bms.read())
+    readout = _with_bms(device, pack, lambda bms: bms.read())
     if as_json:
         from tinybms_bridge.tinybms.settings.describe import document
 
@@ -101,6 +103,7 @@ def show_command(device: str, limits: bool, as_json: bool) -> None:
 def set_command(
     assignments: tuple[str, ...],
     device: str,
+    pack: str,
     dry_run: bool,
     yes: bool,
     confirm: bool,
@@ -113,16 +116,17 @@ def set_command(
     of the listed words. All values of one command are judged together.
     """
     wanted = _parse(assignments)
-    plan = _with_bms(device, lambda bms: bms.plan(wanted))
-    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, as_json=as_json)
+    plan = _with_bms(device, pack, lambda bms: bms.plan(wanted))
+    _carry_out(plan, device, pack, _Consent(dry_run, yes, confirm), settle_s, as_json=as_json)
 
 
 @settings_command.command("backup")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--force", is_flag=True, help="Although the BMS does not tell its firmware: some settings are missing.")
 @_device
+@pack_option
 @json_option
-def backup_command(file: Path, force: bool, device: str, as_json: bool) -> None:
+def backup_command(file: Path, force: bool, device: str, pack: str, as_json: bool) -> None:
     """Save all settings of the BMS in a JSON file; a file of that name is kept as FILE.bak."""
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.hal.storage import FileStorage, why_not_writable
@@ -132,7 +136,7 @@ def backup_command(file: Path, force: bool, device: str, as_json: bool) -> None:
     reason = why_not_writable(file)  # before the BMS is read
     if reason:
         _refuse(f"{file} cannot be written: {reason}")
-    readout = _with_bms(device, lambda bms: bms.read())
+    readout = _with_bms(device, pack, lambda bms: bms.read())
     try:
         backup = backup_of(readout, SystemClock().wall(), force=force)
     except SettingsError as error:
@@ -151,14 +155,15 @@ def backup_command(file: Path, force: bool, device: str, as_json: bool) -> None:
 @settings_command.command("diff")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_device
+@pack_option
 @json_option
-def diff_command(file: Path, device: str, as_json: bool) -> None:
+def diff_command(file: Path, device: str, pack: str, as_json: bool) -> None:
     """Compare a backup with the BMS; the exit status is 0 whether they differ or not."""
     from tinybms_bridge.tinybms.settings import differences
     from tinybms_bridge.tinybms.settings.describe import difference_document, rows_of_differences, unit_text
 
     backup = _read_backup(file)
-    readout = _with_bms(device, lambda bms: bms.read())
+    readout = _with_bms(device, pack, lambda bms: bms.read())
     found = differences(backup, readout)
     if as_json:
         document = {
@@ -186,6 +191,7 @@ def restore_command(
     file: Path,
     force: bool,
     device: str,
+    pack: str,
     dry_run: bool,
     yes: bool,
     confirm: bool,
@@ -200,20 +206,21 @@ def restore_command(
     async def make(bms: "Settings") -> "Plan":
         return restore_plan(backup, await bms.read(), force=force)
 
-    plan = _with_bms(device, make)
+    plan = _with_bms(device, pack, make)
     source = _Source(backup, force)
-    _carry_out(plan, device, _Consent(dry_run, yes, confirm), settle_s, source, as_json=as_json)
+    _carry_out(plan, device, pack, _Consent(dry_run, yes, confirm), settle_s, source, as_json=as_json)
 
 
 @settings_command.command("action")
 @click.argument("name", required=False)
 @click.argument("value", required=False)
 @_device
+@pack_option
 @click.option("--confirm", is_flag=True, help="Accept the consequence without being asked.")
 @_settle
 @json_option
 def action_command(
-    name: str | None, value: str | None, device: str, confirm: bool, settle_s: float, as_json: bool
+    name: str | None, value: str | None, device: str, pack: str, confirm: bool, settle_s: float, as_json: bool
 ) -> None:
     """Do what is no setting: set the state of charge, restart, and so on; without NAME, list the actions."""
     from tinybms_bridge.cli.link import user_name
@@ -246,7 +253,7 @@ def action_command(
             return bms.perform(action, given, confirm=True, by=user_name())
         return bms.perform(action, given, confirm=True)
 
-    result = _with_bms(device, act, settle_s)
+    result = _with_bms(device, pack, act, settle_s)
     if as_json:
         _print_document(result.as_dict() | {"good": result.outcome.good})
     else:
@@ -266,7 +273,7 @@ def _action_document(action: "ActionName") -> dict[str, object]:
     }
 
 
-def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
+def _with_bms(device: str, pack: str, job: Job[T], settle_s: float = 0.5) -> T:
     """Return what ``job`` returns for the BMS at ``device``; end the command with one clear line if it fails."""
     from tinybms_bridge.cli.device import BridgeDevice, connected, with_doctor
     from tinybms_bridge.hal.clock import SystemClock
@@ -275,9 +282,9 @@ def _with_bms(device: str, job: Job[T], settle_s: float = 0.5) -> T:
     from tinybms_bridge.tinybms.settings import BmsSettings, SettingsError, WriteOptions
 
     async def body() -> tuple[T]:
-        async with connected(device) as client:
+        async with connected(device, pack=pack) as client:
             if isinstance(client, BridgeDevice):
-                return (await job(LinkedSettings(client.link)),)
+                return (await job(LinkedSettings(client.link, client.pack)),)
             assert isinstance(client, TinyBmsClient)
             return (await job(BmsSettings(client, SystemClock(), WriteOptions(settle_s=settle_s))),)
 
@@ -363,7 +370,7 @@ _TYPED = _Source()
 
 
 def _carry_out(
-    plan: "Plan", device: str, consent: _Consent, settle_s: float, source: _Source = _TYPED, *, as_json: bool
+    plan: "Plan", device: str, pack: str, consent: _Consent, settle_s: float, source: _Source = _TYPED, *, as_json: bool
 ) -> None:
     """Write a plan as far as the user lets it; with ``as_json`` tell at the end only, in one document."""
     from tinybms_bridge.tinybms.settings.describe import plan_document, report_document
@@ -380,7 +387,7 @@ def _carry_out(
             click.echo("nothing to write: the BMS holds all of this already")
         return
     _ask_what_is_open(plan, consent)
-    report = _written(plan, device, settle_s, source, quiet=as_json)
+    report = _written(plan, device, pack, settle_s, source, quiet=as_json)
     if as_json:
         _print_document(told | report_document(report))
     else:
@@ -389,7 +396,7 @@ def _carry_out(
         sys.exit(EXIT_FAILURE)
 
 
-def _written(plan: "Plan", device: str, settle_s: float, source: _Source, *, quiet: bool) -> "Report":
+def _written(plan: "Plan", device: str, pack: str, settle_s: float, source: _Source, *, quiet: bool) -> "Report":
     """Write a plan and return what became of it, telling of each setting as it is done unless ``quiet``."""
     from tinybms_bridge.cli.link import user_name
     from tinybms_bridge.link.device import LinkedSettings
@@ -413,7 +420,7 @@ def _written(plan: "Plan", device: str, settle_s: float, source: _Source, *, qui
         wanted = {each.name: each.new for each in (*plan.changes, *plan.unchanged)}
         return bms.apply(wanted, plan, confirm=True, by=by, on_result=progress)
 
-    return _with_bms(device, job, settle_s)
+    return _with_bms(device, pack, job, settle_s)
 
 
 def _ask_what_is_open(plan: "Plan", consent: _Consent) -> None:

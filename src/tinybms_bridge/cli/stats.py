@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tinybms_bridge.cli.common import fail, json_option, run_until_signal
+from tinybms_bridge.cli.device import pack_option
 from tinybms_bridge.errors import BridgeError
 
 if TYPE_CHECKING:
@@ -38,8 +39,9 @@ _WAKE_WORDS = {
 
 @click.command("stats")
 @click.option("--device", default="auto", show_default=True, metavar="PORT", help="Serial port of the BMS.")
+@pack_option
 @json_option
-def stats_command(device: str, as_json: bool) -> None:
+def stats_command(device: str, pack: str, as_json: bool) -> None:
     """Show the lifetime statistics of the BMS.
 
     Largest values and counts since they were last cleared (see `tinybms-bridge reset statistics`). They are history:
@@ -48,7 +50,7 @@ def stats_command(device: str, as_json: bool) -> None:
     from tinybms_bridge.cli.device import with_doctor
 
     try:
-        found = run_until_signal(lambda: _read(device))
+        found = run_until_signal(lambda: _read(device, pack))
     except BridgeError as error:
         fail(with_doctor(error, device))
     if found is None:
@@ -74,13 +76,13 @@ class _Life:
         return (self.now - timedelta(seconds=self.lifetime_s - cleared_s)).replace(microsecond=0)
 
 
-async def _read(device: str) -> _Life:
+async def _read(device: str, pack: str) -> _Life:
     from tinybms_bridge.cli.device import connected
     from tinybms_bridge.hal.clock import SystemClock
     from tinybms_bridge.tinybms.device_statistics import read_identity, read_statistics
     from tinybms_bridge.tinybms.frames import CommandCode, LongValue, SimpleRequest
 
-    async with connected(device) as client:
+    async with connected(device, pack=pack) as client:
         identity = await read_identity(client)
         statistics = await read_statistics(client)
         reply = await client.request(SimpleRequest(CommandCode.LIFETIME))

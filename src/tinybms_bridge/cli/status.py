@@ -131,7 +131,8 @@ def document_of(state: "CoreState") -> dict[str, Any]:
     shown = replace(state, services=replace(state.services, setup_token=""))
     document: dict[str, Any] = json.loads(to_json(shown))
     del document["configuration"]["values"]
-    for pack in document["battery"]["packs"].values():
-        if pack["latest"] is not None:
-            pack["latest"].pop("image", None)
+    battery = document["battery"]
+    for sample in (battery["combined"], *(pack["latest"] for pack in battery["packs"].values())):
+        if sample is not None:
+            sample.pop("image", None)
     return document

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from tinybms_bridge.battery.limits.parallel import JOIN_CELL_V
 from tinybms_bridge.battery.state import MAIN_PACK
 from tinybms_bridge.config.configuration import Configuration
 
-__all__ = ["JOIN_DELTA_CELL_V", "PackPort", "join_delta_v", "pack_ports", "with_device"]
-
-JOIN_DELTA_CELL_V = 0.05
-"""How far from the others a pack joins without further ado, per cell, where nothing else is set (design: packs)."""
+__all__ = ["PackPort", "join_delta_v", "pack_ports", "with_device"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,4 +63,4 @@ def with_device(config: Configuration, name: str, device: str) -> Configuration:
 def join_delta_v(config: Configuration, series_cells: int) -> float:
     """Return how far in volts a pack may be from the others and still join like any."""
     given_v = config.battery.join_delta_v
-    return JOIN_DELTA_CELL_V * series_cells if given_v is None else given_v
+    return JOIN_CELL_V * series_cells if given_v is None else given_v

@@ -290,7 +290,7 @@ class Battery(Decider):
         self._decided_s = now_s
         limits, unit.memory = step(snapshot, self._limit_settings(), before, now_s)
         if snapshot is not None and unit.snapshot is not None:
-            self._bus.publish(SnapshotAccepted(unit.snapshot), SOURCE)
+            self._bus.publish(SnapshotAccepted(unit.snapshot, self._name), SOURCE)
             unit.tell(before, now_s)
         self._limits = None if limits is None else in_wire_steps(limits)
         if self._limits is not None and self._limits.freshness is Freshness.FRESH:

@@ -98,6 +98,8 @@ class Machine:
     """Returns what the kernel tells of a CAN interface. Blocks; raises nothing."""
     run_blocking: RunBlocking = in_thread
     """Runs what blocks, off the event loop."""
+    cpu_s: Callable[[], float] = lambda: 0.0
+    """Returns the processor time of the process; where it stands, nothing is too much for the machine."""
     open_pack: Callable[[str], SerialOpener] | None = None
     """Returns what opens the port of one of several packs, by the name of its line; None: ``open_serial`` for all."""
 
@@ -158,7 +160,10 @@ class Bridge:
             run_blocking=machine.run_blocking,
         )
         self.pace = PaceKeeper(
-            config, lambda: {name: pack for name, pack in self.packs.items() if pack.in_service}, self.bus
+            config,
+            lambda: {name: pack for name, pack in self.packs.items() if pack.in_service},
+            self.bus,
+            cpu_s=machine.cpu_s,
         )
         """How often the packs are read."""
         self.inhibits = Inhibits(

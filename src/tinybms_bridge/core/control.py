@@ -13,8 +13,12 @@ from typing import Protocol
 
 from tinybms_bridge import __version__
 from tinybms_bridge.battery.inhibits import Inhibit
-from tinybms_bridge.battery.state import MAIN_PACK, BatteryState
+from tinybms_bridge.battery.state import BatteryState
+from tinybms_bridge.config.models.hardware import BAUD_RATE
 from tinybms_bridge.core.bridge import Bridge
+from tinybms_bridge.core.candidates import known_ports
+from tinybms_bridge.core.pack import Pack
+from tinybms_bridge.errors import BridgeError
 from tinybms_bridge.hal.clock import until_tick_s
 from tinybms_bridge.hal.devices import FoundDevices, find_devices
 from tinybms_bridge.hal.logs import LogLine
@@ -33,6 +37,8 @@ from tinybms_bridge.link.state import (
     ServicesState,
     TraceLine,
 )
+from tinybms_bridge.tinybms.candidates import find_candidates
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.settings import BmsSettings
 from tinybms_bridge.tinybms.settings.actions import ActionResult
 from tinybms_bridge.tinybms.settings.backup import restore_plan
@@ -40,6 +46,7 @@ from tinybms_bridge.tinybms.settings.errors import StaleSettingsError
 from tinybms_bridge.tinybms.settings.plan import Plan
 from tinybms_bridge.tinybms.settings.table import Readout, differing
 from tinybms_bridge.tinybms.settings.writer import Report
+from tinybms_bridge.words import message
 
 __all__ = ["Control", "FollowedConfiguration"]
 
@@ -100,6 +107,7 @@ class Control:
         self._said_battery = BatteryState()
         self._shown_frame = 0
         self._line_number = 0
+        self._asking = asyncio.Lock()
         self._lines: deque[LogWritten] = deque(maxlen=_KEPT_LINES)
         self._handle()
         server.before_greeting = self._say_all
@@ -217,6 +225,7 @@ class Control:
         handle(commands.ReadTrace, self._trace)
         handle(commands.ReadLog, self._log)
         handle(commands.ListDevices, self._devices)
+        handle(commands.ListCandidates, self._candidates, ends_with_client=True)
         handle(commands.Note, self._note)
         handle(commands.ReportServices, self._report)
         handle(commands.ResetStatistics, self._reset)
@@ -272,7 +281,7 @@ class Control:
         return await self._device(command.pack).perform(command.action, command.value, confirm=command.confirm)
 
     async def _ask(self, command: commands.AskDevice, _caller: Caller) -> bytes:
-        return await self._bridge.packs[command.pack or MAIN_PACK].ask(command.request)
+        return await self._pack(command.pack).ask(command.request)
 
     async def _events(self, command: commands.ReadEvents, _caller: Caller) -> tuple[EventRecord, ...]:
         return tuple(each for each in self._bridge.events.records() if each.number > command.after)
@@ -281,10 +290,16 @@ class Control:
         return tuple(line for line in self._lines if line.number > command.after)
 
     async def _trace(self, command: commands.ReadTrace, _caller: Caller) -> tuple[TraceLine, ...]:
-        return tuple(self._bridge.packs[command.pack or MAIN_PACK].trace())
+        return tuple(self._pack(command.pack).trace())
 
     async def _devices(self, _command: commands.ListDevices, _caller: Caller) -> FoundDevices:
         return await self._bridge.machine.run_blocking(find_devices)
+
+    async def _candidates(self, _command: commands.ListCandidates, _caller: Caller) -> tuple[Candidate, ...]:
+        bridge = self._bridge
+        async with self._asking:  # two at a time would find each other's ports in use
+            known = known_ports(bridge.config, bridge.tree(), self._clock.monotonic())
+            return await find_candidates(known, BAUD_RATE, self._clock, run_blocking=bridge.machine.run_blocking)
 
     async def _note(self, command: commands.Note, caller: Caller) -> None:
         noted = Noted(command.severity, command.message, command.by, command.pack)
@@ -306,7 +321,16 @@ class Control:
         asyncio.get_running_loop().call_later(0.2, self._start_again)  # the answer goes out before
 
     def _device(self, pack: str) -> BmsSettings:
-        return self._bridge.packs[pack or MAIN_PACK].settings
+        return self._pack(pack).settings
+
+    def _pack(self, name: str) -> Pack:
+        """Return a pack by its name, which is needless while there is one. Raises BridgeError, KeyError."""
+        packs = self._bridge.packs
+        if not name and len(packs) == 1:
+            return next(iter(packs.values()))
+        if not name:
+            raise BridgeError(message("request.which_pack", packs=list(packs)))
+        return packs[name]
 
 
 def _check_seen(plan: Plan, words: tuple[int, ...]) -> None:

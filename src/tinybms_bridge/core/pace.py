@@ -4,7 +4,6 @@ A small board has a fifth of the processor of a desk computer, and sixteen packs
 the share that this process takes is looked at, and the interval follows in a few steps, never beyond one second.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +12,7 @@ from tinybms_bridge.battery.bms_event_kinds import Severity
 from tinybms_bridge.config.configuration import Configuration
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import EventCode, Noted
-from tinybms_bridge.tinybms.pace import Pace, phase_of
+from tinybms_bridge.tinybms.pace import Pace, pace_of
 from tinybms_bridge.words import Message, message
 
 __all__ = ["SLOWEST_MS", "Load", "PaceKeeper", "PaceMemory", "Paced", "step", "step_to"]
@@ -123,16 +122,17 @@ class PaceKeeper:
         packs: Callable[[], Mapping[str, Paced]],
         bus: Bus,
         *,
-        cpu_s: Callable[[], float] = time.process_time,
+        cpu_s: Callable[[], float],
     ) -> None:
         self._packs = packs
         self._bus = bus
         self._cpu_s = cpu_s
         self._memory = PaceMemory()
         self._slowed: Message | None = None
-        self._set: Mapping[str, Paced] = {}
+        self._set: Mapping[str, Paced] = dict(packs())
         self._window: tuple[float, float] | None = None  # its beginning, and the processor time by then
         self._config = config
+        self._spread()
 
     @property
     def slowed(self) -> Message | None:
@@ -178,7 +178,7 @@ class PaceKeeper:
     def _spread(self) -> None:
         least_ms, packs = self._memory.interval_ms or 0.0, self._set.values()
         for index, pack in enumerate(packs):
-            pack.set_pace(Pace(least_ms, phase_of(index, len(packs))), self._slowed)
+            pack.set_pace(pace_of(index, len(packs), least_ms), self._slowed)
 
     def _tell(self) -> None:
         interval_ms, load, configured_ms = self._memory.interval_ms, self._memory.load, self._configured_ms

@@ -14,7 +14,7 @@ from tinybms_bridge.battery.energy import EnergyCounter, EnergyTotals
 from tinybms_bridge.battery.freshness import Freshness, stale_from_s
 from tinybms_bridge.battery.limits import Limits, in_wire_steps
 from tinybms_bridge.battery.limits.pack_step import Bounds, PackMemory
-from tinybms_bridge.battery.limits.packs import Outcome, PacksSettings, begin_packs, see_pack, step_battery
+from tinybms_bridge.battery.limits.packs import Decision, PacksSettings, begin_packs, see_pack, step_battery
 from tinybms_bridge.battery.limits.parallel import BatteryClock
 from tinybms_bridge.battery.notices import Communication
 from tinybms_bridge.battery.pack_alarms import alarms_together, cause_of_condition
@@ -36,7 +36,7 @@ _DECIDE_S = 0.1
 _LOOK_S = 0.4
 """A pack that was stepped no longer ago need not be looked at again at a tick: its sample has brought it."""
 
-_NOTHING = Outcome(None, Freshness.STARTING, None, None)
+_NOTHING = Decision(None, Freshness.STARTING, None, None)
 
 _BAD = {
     PackCondition.SILENT: Severity.FAULT,
@@ -267,7 +267,7 @@ class ParallelBattery(Decider):
         self._watch(outcome, now_s)
         self._announce(before.battery, self._memory.battery, old_limits, old_alarms, self._alarms)
 
-    def _watch(self, outcome: Outcome, now_s: float) -> None:
+    def _watch(self, outcome: Decision, now_s: float) -> None:
         """Judge the alarms of the battery."""
         conditions: list[tuple[AlarmLevel, AlarmCause]] = []
         for name, told in self._told.items():

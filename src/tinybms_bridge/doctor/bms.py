@@ -86,6 +86,8 @@ class BmsExamination:
     """Port that commands name; empty to name none."""
     saved: SavedUnits = field(default_factory=SavedUnits)
     """What the bridge on this machine has learned of its units."""
+    identity: Identity | None = None
+    """Who it is, once read."""
     ratings: Ratings | None = None
     """The BMS's settings, once read and found sound."""
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -124,7 +126,8 @@ class BmsExamination:
         }
 
     async def _identity(self) -> list[Finding]:
-        return [judge_identity(await read_identity(self.client))]
+        self.identity = await read_identity(self.client)
+        return [judge_identity(self.identity)]
 
     async def _settings(self) -> list[Finding]:
         words = await self._read(RATINGS_ADDRESS, RATINGS_COUNT)

@@ -1,13 +1,13 @@
 """What a check found, and how a list of findings is shown."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tinybms_bridge.errors import LinkError
 from tinybms_bridge.words import Language, Message, message
 
-__all__ = ["Finding", "Verdict", "as_document", "ok", "problem", "remedy_of", "skipped", "warning", "worst"]
+__all__ = ["Finding", "Verdict", "as_document", "of_pack", "ok", "problem", "remedy_of", "skipped", "warning", "worst"]
 
 
 class Verdict(StrEnum):
@@ -70,6 +70,14 @@ def problem(check: str, found: Message, advice: Message | None = None) -> Findin
 def remedy_of(error: LinkError) -> Message | None:
     """Return what to do about an error as a sentence; None where it does not say."""
     return None if error.remedy is None else message("sentence", text=error.remedy)
+
+
+def of_pack(finding: Finding, pack: str) -> Finding:
+    """Return a finding on one of several packs with its name; as it is with an empty name."""
+    if not pack:
+        return finding
+    told = message("cause.of_pack", pack=pack, cause=finding.message)
+    return replace(finding, message=told, own_advice=finding.own_advice or finding.message.advice_message)
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:

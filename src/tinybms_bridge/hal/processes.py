@@ -1,17 +1,30 @@
 """Other programs of this machine, from /proc: who holds a port, and which bridges run."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["OWN_GROUP", "Process", "processes_holding", "processes_listening", "running_bridges", "stop_command"]
+__all__ = [
+    "OWN_GROUP",
+    "Process",
+    "own_devices",
+    "port_holders",
+    "processes_holding",
+    "processes_listening",
+    "running_bridges",
+    "stop_command",
+]
 
 OWN_GROUP = 0
 """Of ``subprocess.Popen``: a group for the child alone. Ctrl-C at a terminal reaches every process of a group, and a
 child that has just been started would answer with a traceback; its parent ends it in order."""
 _PROC = Path("/proc")
+_LOCKS = Path("/run/lock")
+"""Where terminal programs say which serial port they use (Filesystem Hierarchy Standard, /var/lock)."""
 _NAMES = frozenset({"tinybms-bridge", "tinybms_bridge"})
+_LOCK_BYTES = 64
+_TERMINAL = "tty-index:"
 _LISTEN = "0A"
 _CORE_COMMANDS = frozenset({"run", "run-core", "demo"})
 _SERVICES_COMMANDS = frozenset({"run-services"})
@@ -42,6 +55,11 @@ class Process:
             return False
         return not commands.isdisjoint(words[1:])
 
+    @property
+    def name(self) -> str:
+        """What it is called, without its arguments, which may hold what is nobody's business."""
+        return Path(self.arguments[0]).name[:80] if self.arguments else ""
+
     def __str__(self) -> str:
         return f"{' '.join(self.arguments)[:80] or 'a program'} (process {self.pid})"
 
@@ -60,8 +78,37 @@ def stop_command(process: Process, proc: Path = _PROC) -> str:
 
 def processes_holding(path: str, proc: Path = _PROC) -> list[Process]:
     """Return the other processes that have a device open, as far as this user may see them. Blocks."""
-    device = os.path.realpath(path)
-    return [process for process in _others(proc) if device in _open_files(proc / str(process.pid) / "fd")]
+    return port_holders([path], proc)[path]
+
+
+def port_holders(paths: Sequence[str], proc: Path = _PROC, locks: Path = _LOCKS) -> dict[str, list[Process]]:
+    """Return for each device the other processes that use it, as far as this user may see them. Blocks.
+
+    Those that have it open, and those that say so by a lock file, which also a user sees who may not look into them.
+    """
+    devices = {path: os.path.realpath(path) for path in paths}
+    found: dict[str, list[Process]] = {path: [] for path in paths}
+    lockers = {path: _locker(locks / f"LCK..{Path(device).name}") for path, device in devices.items()}
+    for process in _others(proc):
+        opened = _open_files(proc / str(process.pid) / "fd")
+        for path, device in devices.items():
+            if device in opened or process.pid == lockers[path]:
+                found[path].append(process)
+    return found
+
+
+def own_devices(proc: Path = _PROC) -> frozenset[str]:
+    """Return the files that this process itself has open, by their real names. Blocks."""
+    return frozenset(_open_files(proc / "self" / "fd"))
+
+
+def _locker(file: Path) -> int | None:
+    """Return the process that a lock file names, in digits as most programs write it; None for none."""
+    try:
+        with file.open("rb") as opened:
+            return int(opened.read(_LOCK_BYTES))
+    except (OSError, ValueError):
+        return None
 
 
 def processes_listening(port: int, proc: Path = _PROC) -> list[Process]:
@@ -97,10 +144,20 @@ def _others(proc: Path) -> Iterator[Process]:
 
 
 def _open_files(folder: Path) -> set[str]:
-    found = set()
+    """Return what a process has open, but for terminals whose other end it is: it does not use such a port."""
+    found, served = set(), set()
     try:
         for descriptor in folder.iterdir():
-            found.add(str(descriptor.readlink()))
+            target = str(descriptor.readlink())
+            found.add(target)
+            if target.endswith("/ptmx"):
+                served |= _terminal_of(folder.with_name("fdinfo") / descriptor.name)
     except OSError:  # it has ended, or belongs to somebody else
         pass
-    return found
+    return found - served
+
+
+def _terminal_of(info: Path) -> set[str]:
+    """Return the terminal that the other end of a pseudo-terminal is (proc(5), ``fdinfo``)."""
+    words = info.read_text().split()
+    return {f"/dev/pts/{words[words.index(_TERMINAL) + 1]}"} if _TERMINAL in words else set()

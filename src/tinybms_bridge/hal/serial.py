@@ -7,7 +7,8 @@ import glob
 import grp
 import os
 import select
-from collections.abc import Awaitable, Callable
+import stat
+from collections.abc import Awaitable, Callable, Hashable
 from pathlib import Path
 from typing import Protocol
 
@@ -15,7 +16,7 @@ from tinybms_bridge.errors import LinkError
 from tinybms_bridge.hal.system_errors import error_words, serial_advice
 from tinybms_bridge.words import Message, message
 
-__all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial"]
+__all__ = ["OnData", "OnLost", "SerialOpener", "SerialPort", "find_ports", "open_serial", "port_id"]
 
 OnData = Callable[[bytes], None]
 """Called on the event loop with each piece of received bytes."""
@@ -239,6 +240,16 @@ def find_ports() -> list[str]:
         for path in sorted(glob.glob(pattern)):
             seen.setdefault(os.path.realpath(path), path)
     return list(seen.values())
+
+
+def port_id(device: str) -> Hashable:
+    """Return what is the same for two paths that lead to one port, as far as they can be followed. Blocks."""
+    path = os.path.realpath(device)
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return path
+    return found.st_rdev if stat.S_ISCHR(found.st_mode) else path
 
 
 def _only_port() -> str:

@@ -10,13 +10,14 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, cast, get_args
 
 from tinybms_bridge.battery.bms_event_kinds import Severity
-from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.battery.inhibits import LONGEST_INHIBIT_S, Direction, Inhibit
 from tinybms_bridge.errors import ConfigProblem
 from tinybms_bridge.hal.devices import FoundDevices
 from tinybms_bridge.link.codec import DecodeError, Strict, decoder
 from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.link.events import ChangeSource
 from tinybms_bridge.link.state import LogWritten, ServicesState, TraceLine
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup
@@ -37,6 +38,7 @@ __all__ = [
     "Configured",
     "JudgeConfiguration",
     "LinkDialect",
+    "ListCandidates",
     "ListDevices",
     "Note",
     "PlanBackup",
@@ -58,7 +60,6 @@ __all__ = [
 
 R_co = TypeVar("R_co", covariant=True)
 
-_WEEK_S = 7 * 24 * 3600.0
 _LONGEST_TEXT = 200
 _LONGEST_NAME = 64
 _LONGEST_NOTE = 1000
@@ -115,8 +116,8 @@ class SetInhibit(Command[Inhibit]):
 
     def __post_init__(self) -> None:
         """Check what a type cannot say."""
-        if self.duration_s is not None and not 1.0 <= self.duration_s <= _WEEK_S:
-            raise DecodeError(f"duration_s: must be 1 to {_WEEK_S:.0f}")
+        if self.duration_s is not None and not 1.0 <= self.duration_s <= LONGEST_INHIBIT_S:
+            raise DecodeError(f"duration_s: must be 1 to {LONGEST_INHIBIT_S:.0f}")
         _check_text("reason", self.reason, _LONGEST_TEXT)
         _check_text("by", self.by, _LONGEST_NAME)
 
@@ -312,6 +313,16 @@ class ListDevices(Command[FoundDevices]):
 
 
 @dataclass(frozen=True, slots=True)
+class ListCandidates(Command[tuple[Candidate, ...]]):
+    """Answer which serial ports there are, and what answers at each, after asking there; takes up to some 3 s.
+
+    Those that the core has for its packs are told and not touched, those that another program holds are not opened.
+    """
+
+    name = "candidates"
+
+
+@dataclass(frozen=True, slots=True)
 class Note(Command[None]):
     """Write into the event list what happened beside the core."""
 
@@ -386,6 +397,7 @@ _KINDS: tuple[type[Command[Any]], ...] = (
     ReadLog,
     ReadTrace,
     ListDevices,
+    ListCandidates,
     Note,
     ReportServices,
     ResetStatistics,

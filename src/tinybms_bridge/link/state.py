@@ -109,6 +109,7 @@ def lines_together(lines: Mapping[str, UartState]) -> UartState:
         reason="" if told is None else told.text,
         message=told,
         device=", ".join(each.device for each in found if each.device),
+        slowed=next((each.slowed for each in found if each.slowed is not None), None),
         **{counter: sum(getattr(each, counter) for each in found) for counter in _SUMS},
         **{time: max(getattr(each, time) for each in found) for time in _LARGEST},
     )

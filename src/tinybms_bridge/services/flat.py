@@ -11,7 +11,7 @@ from typing import TypedDict
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
 from tinybms_bridge.battery.limits.model import Limits
 from tinybms_bridge.battery.notices import NoticeName
-from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.snapshot import Cells, Snapshot
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.services.ports import Moment
 
@@ -22,6 +22,7 @@ __all__ = [
     "balancing_bits",
     "battery_numbers",
     "cells_mv",
+    "extremes_now",
     "last_numbers",
     "limit_numbers",
     "live_registers",
@@ -80,8 +81,8 @@ def temperatures(snapshot: Snapshot | None) -> list[float | None]:
 
 
 def balancing_bits(snapshot: Snapshot | None) -> int | None:
-    """Return a mask of the cells that are being bled; bit 0 is cell 1. None without a sample."""
-    if snapshot is None:
+    """Return a mask of the cells that are being bled; bit 0 is cell 1. None without a sample, and for many packs."""
+    if snapshot is None or snapshot.cells.count > _CELLS:
         return None
     return sum(1 << index for index, bled in enumerate(snapshot.cells.balancing) if bled)
 
@@ -156,6 +157,25 @@ def pack_measured(view: View) -> dict[str, object]:
         "temperatures": temperatures(snapshot),
         "balancing_bits": balancing_bits(snapshot),
     }
+
+
+def extremes_now(moment: Moment) -> dict[str, object]:
+    """Return where the lowest and the highest cell of all packs that count are, with millivolts; None without any."""
+    battery = moment.battery
+    counting = [name for name in moment.packs if name in battery.members or not battery.members]
+    live = [(name, cells) for name in counting if (cells := _live_cells(moment.packs[name])) is not None]
+    if not live:
+        return {"lowest_cell": None, "highest_cell": None}
+    low_name, low = min(live, key=lambda each: each[1].min_v)
+    high_name, high = max(live, key=lambda each: each[1].max_v)
+    return {
+        "lowest_cell": {"pack": low_name, "cell": low.min_number, "cell_mv": round(low.min_v * 1000.0)},
+        "highest_cell": {"pack": high_name, "cell": high.max_number, "cell_mv": round(high.max_v * 1000.0)},
+    }
+
+
+def _live_cells(view: View) -> Cells | None:
+    return view.measured.cells if view.measured is not None and view.measured.cells.count else None
 
 
 def age_numbers(view: View) -> dict[str, object]:

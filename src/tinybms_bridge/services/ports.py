@@ -32,6 +32,7 @@ from tinybms_bridge.link.state import (
     UartState,
     WatchdogState,
 )
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.registers import RegisterValue
 from tinybms_bridge.tinybms.settings.actions import ActionName, ActionResult
 from tinybms_bridge.tinybms.settings.backup import Backup
@@ -559,6 +560,10 @@ class Core(Protocol):
 
     async def devices(self) -> FoundDevices:
         """Return the serial ports and CAN interfaces of the machine; none is opened for that. Raises LinkError."""
+        ...
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """Return the serial ports with what answers there, asked now; takes some seconds. Raises LinkError."""
         ...
 
     def inhibits(self) -> Sequence[Inhibit]:

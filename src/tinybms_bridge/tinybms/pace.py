@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 
 from tinybms_bridge.tinybms.adaptive import AdaptiveSettings
 
-__all__ = ["MOMENTS", "Pace", "phase_of"]
+__all__ = ["TOGETHER", "Pace", "pace_of"]
 
-MOMENTS = 4
-"""Moments in each interval at which packs are read: with 16 packs, four replies in one turn of the event loop."""
+TOGETHER = 4
+"""Most packs that are read at one moment: four replies and what is decided from them are 2 ms, 10 on a small board."""
+_LEAST_MOMENTS = 2
 
 _SOONER = 0.15
 """Most that one poll is moved to come to its moment, of the interval: at 100 ms the BMS has new data after 85 ms."""
@@ -20,9 +21,8 @@ _EXACT_S = 0.002
 """Timers of an event loop keep to whole milliseconds."""
 
 
-def phase_of(index: int, packs: int) -> float | None:
-    """Return the moment of a pack in each interval, 0 to 1, by its place among the packs; None for the only one."""
-    return None if packs < 2 else index % MOMENTS / MOMENTS
+_APART_S = 0.025
+"""Between the openings of two ports that were lost at one moment; the last of 16 waits for less than half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Pace:
     """Shortest interval that the machine bears; 0: as configured."""
     phase: float | None = None
     """Its moment in each interval, 0 to 1; None: whenever its last poll was."""
+    opens_after_s: float = 0.0
+    """Pause before a port that was lost is opened again: the others of a hub that resets are lost with it."""
 
     def bound(self, settings: AdaptiveSettings) -> AdaptiveSettings:
         """Return the settings of an interval that is no shorter than is borne."""
@@ -54,3 +56,11 @@ class Pace:
         if interval_s - late_s < _EXACT_S:
             return next_s + interval_s - late_s
         return next_s - min(late_s, _SOONER * interval_s)
+
+
+def pace_of(index: int, packs: int, least_ms: float = 0.0) -> Pace:
+    """Return the pace of a pack by its place among all; the only one is as free as it was without others."""
+    if packs < 2:
+        return Pace(least_ms)
+    moments = max(_LEAST_MOMENTS, -(-packs // TOGETHER))
+    return Pace(least_ms, index % moments / moments, index * _APART_S)

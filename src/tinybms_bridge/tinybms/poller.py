@@ -48,6 +48,9 @@ _DEAD_S = 5.0
 _REOPEN_PAUSES_S = (10.0, 20.0, 40.0, 60.0)
 """Times between one new opening and the next; the last one repeats."""
 
+_SHORT_S = 2.0
+"""A port that is lost so soon after it was opened is as good as none: a hub short of power shows it for moments."""
+
 _UNIDENTIFIED = 3
 """Reads of live data that succeed while the identity gets no answer, after which the unit is taken for one without."""
 
@@ -179,16 +182,27 @@ class Poller:
                     await self._client.connect()
                 except LinkError as error:
                     self._note_link(LinkState(up=False, message=error.description))
-                    jitter = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries, no secret
-                    await self._clock.sleep(delay_s * jitter)
-                    delay_s = min(self._settings.reconnect_max_s, 2 * delay_s)
+                    delay_s = await self._rest(delay_s)
                     continue
-                delay_s = self._settings.reconnect_min_s
-                await self._poll_while_connected()
+                if await self._poll_while_connected():
+                    delay_s = self._settings.reconnect_min_s
+                elif self._clock.monotonic() - self._connected_s < _SHORT_S:
+                    delay_s = await self._rest(delay_s)
+                else:
+                    delay_s = self._settings.reconnect_min_s
+                    if self._pace.opens_after_s:
+                        await self._clock.sleep(self._pace.opens_after_s)
         finally:
             await self._client.close()
 
-    async def _poll_while_connected(self) -> None:
+    async def _rest(self, delay_s: float) -> float:
+        """Wait before a port is opened again; return how long to wait the next time."""
+        jitter = random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries, no secret
+        await self._clock.sleep(delay_s * jitter)
+        return min(self._settings.reconnect_max_s, 2 * delay_s)
+
+    async def _poll_while_connected(self) -> bool:
+        """Poll until the line is lost; return whether it was given up here, to be opened anew."""
         clock = self._clock
         due_s = self._begin_connection()
         while self._client.connected:
@@ -203,9 +217,10 @@ class Poller:
                 await self._take_slow_turn()
                 again = False
             if await self._reopens():
-                return
+                return True
             due_s = max(due_s if again else self._next_due_s(due_s), clock.monotonic())
             await clock.sleep(due_s - clock.monotonic())
+        return False
 
     def _begin_connection(self) -> float:
         self.identity, self._unidentified = None, 0

@@ -44,7 +44,7 @@ _MUST_BE = {
     "must_be.serial_port": 'must be the path of a serial port, or "auto"{null:?, or null}',
     "must_be.packs": "must be an object of at most {most} packs by name{null:?, or null}",
     "must_be.pack_name": "must be 1 to {longest} letters (a-z), digits, _ or -, begin with a letter or a digit, and not be {reserved}{null:?, or null}",
-    "must_be.bms_serial": "must be the 24 hexadecimal digits that the BMS tells, or empty{null:?, or null}",
+    "must_be.bms_serial": "must be the 24 hexadecimal digits that the BMS tells, not all of them 0 or F, or empty{null:?, or null}",
     "must_be.channel": "must be the name of a channel, for example can0 or /dev/ttyACM0, or empty{null:?, or null}",
     "must_be.options": "must be an object of texts, numbers and switches{null:?, or null}",
     "must_be.absolute_path": "must be an absolute path, or empty{null:?, or null}",

@@ -44,7 +44,7 @@ _MUST_BE = {
     "must_be.serial_port": 'doit être le chemin d\'un port série, ou "auto"{null:?, ou null}',
     "must_be.packs": "doit être un objet de {most} packs au plus, chacun sous son nom{null:?, ou null}",
     "must_be.pack_name": "doit compter 1 à {longest} lettres (a-z), chiffres, _ ou -, commencer par une lettre ou un chiffre, et ne pas être {reserved}{null:?, ou null}",
-    "must_be.bms_serial": "doit être les 24 chiffres hexadécimaux que donne le BMS, ou vide{null:?, ou null}",
+    "must_be.bms_serial": "doit être les 24 chiffres hexadécimaux que donne le BMS, pas tous 0 ni tous F, ou vide{null:?, ou null}",
     "must_be.channel": "doit être le nom d'un canal, par exemple can0 ou /dev/ttyACM0, ou vide{null:?, ou null}",
     "must_be.options": "doit être un objet de textes, nombres et valeurs true ou false{null:?, ou null}",
     "must_be.absolute_path": "doit être un chemin absolu, ou vide{null:?, ou null}",

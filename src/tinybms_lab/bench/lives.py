@@ -12,7 +12,7 @@ from tinybms_lab.bench.trace import STATES, Column, Run, Trace
 from tinybms_lab.bench.weather import DAY_S
 from tinybms_lab.gx.devices import INVERTER_EFFICIENCY
 
-__all__ = ["HIGH_V", "Life", "live", "most_charge_c", "most_within"]
+__all__ = ["FOLLOW_S", "FROST_LEAST_C", "FROST_SHARE", "HIGH_V", "Life", "live", "most_charge_c", "most_within"]
 
 HIGH_V = {"lfp": 3.50, "li-ion": 4.10, "lto": 2.65}
 """Voltages from which a cell ages: of LFP and Li-ion as in the study of charging physics; LTO by analogy,
@@ -20,11 +20,11 @@ HIGH_V = {"lfp": 3.50, "li-ion": 4.10, "lto": 2.65}
 _FROST_C = ((0.0, 0.0), (5.0, 0.12), (10.0, 0.30), (15.0, 0.50), (20.0, 0.70), (25.0, 0.90))
 """Degrees Celsius and the largest charge current in C that plates no lithium, after the study of charging physics;
 from the last of them on the BMS's own cutoff bounds it."""
-_FROST_SHARE, _FROST_LEAST_C = 1.2, 0.02
+FROST_SHARE, FROST_LEAST_C = 1.2, 0.02
 """Makers allow up to 0.2C at 5 °C; so a fifth above the curve is an instrument that reads wrong, no plating."""
 _BALANCED_SHARE = 0.005
 """A pack whose cells differ by less than this share of the capacity is balanced."""
-_FOLLOW_S = 30.0
+FOLLOW_S = 30.0
 """Chargers that hear no CCL need so long to follow a CVL that looks for its step; a layer of lithium needs longer."""
 _HARD_A, _HARD_C = 2.0, 0.02
 """A switch that opens with more than the larger of the two opens hard."""
@@ -223,13 +223,13 @@ def _plating_s(trace: Trace, battery: BatteryPlan) -> float:
     plating_s = since_s = 0.0
     for step_s, current_a, coldest_c, anode_v in zip(*(trace.column(name) for name in names), strict=True):
         if math.isnan(anode_v):
-            most_c = max(_FROST_SHARE * most_charge_c(battery.chemistry, coldest_c), _FROST_LEAST_C)
+            most_c = max(FROST_SHARE * most_charge_c(battery.chemistry, coldest_c), FROST_LEAST_C)
             plates = current_a > most_c * battery.capacity_ah
         else:
             plates = anode_v < 0.0
         since_s = since_s + step_s if plates else 0.0
-        if since_s > _FOLLOW_S:
-            plating_s += since_s if since_s - step_s <= _FOLLOW_S else step_s
+        if since_s > FOLLOW_S:
+            plating_s += since_s if since_s - step_s <= FOLLOW_S else step_s
     return plating_s
 
 

@@ -46,7 +46,6 @@ _SETTLED_AFTER_S = 180.0
 _LEAD_S = 5.0
 """The steps are short already before something happens, so that it meets a young sample."""
 _NEAR_FULL_SHARE = 0.04
-"""Cells this close below full charge (register 300) are near it, as a fraction of that voltage."""
 _NEAR_EMPTY_SHARE = 0.10
 _EDGE_OF_COLD_C = 1.0
 
@@ -67,14 +66,17 @@ class StepSize:
     Args:
         scenario: what is played.
         dirt: what spoils its readings; None: that of the scenario.
+        near_full_share: cells this close below register 300 are near full, as a fraction of that voltage.
 
     """
 
-    def __init__(self, scenario: Scenario, dirt: _Disturbing | None = None) -> None:
+    def __init__(
+        self, scenario: Scenario, dirt: _Disturbing | None = None, near_full_share: float = _NEAR_FULL_SHARE
+    ) -> None:
         ratings = scenario.battery.ratings()
         self._scenario = scenario
         self._dirt = dirt or DirtPlayer(scenario.dirt, scenario.start_s, scenario.seed)
-        self._high_v = ratings.fully_charged_cell_v * (1.0 - _NEAR_FULL_SHARE)
+        self._high_v = ratings.fully_charged_cell_v * (1.0 - near_full_share)
         self._low_v = ratings.fully_discharged_cell_v * (1.0 + _NEAR_EMPTY_SHARE)
         self._cold_c = ratings.low_temperature_charge_c
         self._busy_until_s = scenario.start_s + _CALM_AFTER_S

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from tinybms_bridge.errors import BridgeError
 from tinybms_lab.bench.criteria import CRITERIA
-from tinybms_lab.bench.report import HEADINGS, failures, flows, legend, lives, lives_legend, markdown, row
+from tinybms_lab.bench.packs.criteria import PACK_CRITERIA
+from tinybms_lab.bench.packs.tables import packs_comparison, packs_legend
+from tinybms_lab.bench.report import HEADINGS, failures, flows, legend, lives, lives_legend, markdown, of_packs, row
 from tinybms_lab.bench.runner import ScenarioOutcome, ScenarioResult
 from tinybms_lab.bench.scenarios import SCENARIOS
 from tinybms_lab.bench.trace import STATES, Column, Run
@@ -171,7 +173,9 @@ def page(results: Sequence[ScenarioResult]) -> str:
     """Return the page; it needs nothing else."""
     rows = "\n".join(_row(result, outcome) for result in results for outcome in result.outcomes)
     heads = "".join(f"<th>{html.escape(heading)}</th>" for heading in HEADINGS)
-    criteria = "".join(f"<li>{html.escape(criterion)}</li>" for criterion in CRITERIA)
+    criteria = "".join(
+        f"<li>{html.escape(criterion)}</li>" for criterion in (*CRITERIA, *(PACK_CRITERIA if of_packs(results) else ()))
+    )
     broken = "".join(f'<li class="broken">{html.escape(line)}</li>' for line in failures(results))
     pictures = "\n".join(_picture(result) for result in results if result.plot is not None)
     return (
@@ -179,7 +183,7 @@ def page(results: Sequence[ScenarioResult]) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>'
         f"<h1>Charge control, simulated</h1><p>What has to hold in every scenario:</p><ul>{criteria}</ul>"
         f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{_lives(results)}{_flows(results)}{pictures}</body></html>\n"
+        f"<p>{html.escape(legend())}</p><ul>{broken}</ul>{_lives(results)}{_packs(results)}{_flows(results)}{pictures}</body></html>\n"
     )
 
 
@@ -208,6 +212,12 @@ def _row(result: ScenarioResult, outcome: ScenarioOutcome) -> str:
     mark = "broken" if outcome.violations else "kept"
     middle = "".join(f"<td>{html.escape(value)}</td>" for value in values)
     return f'<tr><td>{link}</td>{middle}<td class="{mark}">{html.escape(judgement)}</td></tr>'
+
+
+def _packs(results: Sequence[ScenarioResult]) -> str:
+    """Return the table of scenarios with several packs, and what its words mean."""
+    several = of_packs(results)
+    return f"{_table(packs_comparison(several))}<p>{html.escape(packs_legend())}</p>" if several else ""
 
 
 def _lives(results: Sequence[ScenarioResult]) -> str:

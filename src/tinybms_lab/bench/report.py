@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tinybms_bridge.battery.limits import ChargeState
 from tinybms_lab.bench.metrics import Metrics
+from tinybms_lab.bench.packs.tables import Outcomes, packs_comparison, packs_legend, packs_record, packs_table
 from tinybms_lab.bench.runner import ScenarioOutcome, ScenarioResult
 from tinybms_lab.bench.scenario import Bar
 from tinybms_lab.bench.scenarios import SCENARIOS
@@ -27,6 +28,7 @@ __all__ = [
     "lives_legend",
     "lives_table",
     "markdown",
+    "of_packs",
     "row",
     "show",
     "table",
@@ -85,7 +87,7 @@ def row(outcome: ScenarioOutcome) -> tuple[str, ...]:
 
 
 def table(results: Sequence[ScenarioResult]) -> Table:
-    """Return the table for a terminal: two rows for a scenario, the engine's and the firmware's."""
+    """Return the table for a terminal: two rows for a scenario, the engine's and that of the baseline."""
     shown = Table(title="Charge control", header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     for heading in HEADINGS:
         folds = heading in {"minutes in state", "protections", "verdict"}
@@ -108,8 +110,17 @@ def show(results: Sequence[ScenarioResult], console: Console) -> None:
     if lived(results):
         console.print(lives_table(results))
         console.print(lives_legend(), style="dim")
+    several = of_packs(results)
+    if several:
+        console.print(packs_table(several))
+        console.print(packs_legend(), style="dim")
     for line in failures(results):
         console.print(line, style="red", highlight=False)
+
+
+def of_packs(results: Sequence[ScenarioResult]) -> list[Outcomes]:
+    """Return the outcomes of each scenario of several packs."""
+    return [(result.scenario, result.outcomes) for result in results if result.engine.packs is not None]
 
 
 def failures(results: Sequence[ScenarioResult]) -> list[str]:
@@ -125,7 +136,11 @@ def markdown(results: Sequence[ScenarioResult]) -> str:
     long_run = lives(results)
     if long_run:
         long_run += ["", lives_legend(), ""]
-    return "\n".join([*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *flows(results), ""])
+    several = of_packs(results)
+    packs = [*packs_comparison(several), "", packs_legend(), ""] if several else []
+    return "\n".join(
+        [*lines, "", legend(), "", *broken, "", *long_run, *comparison(results), "", *packs, *flows(results), ""]
+    )
 
 
 def comparison(results: Sequence[ScenarioResult]) -> list[str]:
@@ -133,7 +148,7 @@ def comparison(results: Sequence[ScenarioResult]) -> list[str]:
     heads = ("Scenario", "Highest cell", "Turns of CVL in an hour; in all", "Sun lost", "SOC short", "To float")
     lines = [f"| {' | '.join((*heads, 'Protections tripped', 'Broken by the firmware'))} |", "|" + "---|" * 8]
     for result in results:
-        if result.baseline is None:
+        if result.baseline is None or result.engine.packs is not None:
             continue
         ours, theirs = result.engine.metrics, result.baseline.metrics
         pairs = (
@@ -170,7 +185,8 @@ def flows(results: Sequence[ScenarioResult]) -> list[str]:
     bounded = [result for result in results if result.engine.metrics.findings]
     if not bounded:
         return []
-    names = [outcome.metrics.controller for outcome in bounded[0].outcomes]
+    played = zip(*[[outcome.metrics.controller for outcome in result.outcomes] for result in bounded], strict=True)
+    names = [" or ".join(dict.fromkeys(each)) for each in played]
     lines = [f"| scenario | what has to hold | {' | '.join(names)} |", "|" + "---|" * (2 + len(names))]
     for result in bounded:
         title = f"`{result.scenario}`"
@@ -212,13 +228,14 @@ def document(results: Sequence[ScenarioResult]) -> dict[str, object]:
 def _record(outcome: ScenarioOutcome) -> dict[str, object]:
     metrics = {name: _finite(value) for name, value in dataclasses.asdict(outcome.metrics).items()}
     broken = [dataclasses.asdict(violation) for violation in outcome.violations]
-    return metrics | {"violations": broken, "took_s": outcome.took_s}
+    packs = {} if outcome.packs is None else {"packs": _finite(packs_record(outcome.packs))}
+    return metrics | packs | {"violations": broken, "took_s": outcome.took_s}
 
 
 def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {name: _finite(inner) for name, inner in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
 

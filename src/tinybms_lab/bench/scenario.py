@@ -7,6 +7,7 @@ when the scenario says, and restarts of the bridge come in each charge state.
 import math
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from typing import Self
 
 from tinybms_bridge.battery.limits import ChargeState, LimitSettings
 from tinybms_lab.bench.battery import BatteryPlan
@@ -211,7 +212,7 @@ class Scenario:
         """Time of the end."""
         return self.start_s + self.hours * 3600.0
 
-    def shortened(self, hours: float) -> "Scenario":
+    def shortened(self, hours: float) -> Self:
         """Return the same scenario, cut off after ``hours``."""
         return replace(self, hours=min(hours, self.hours))
 

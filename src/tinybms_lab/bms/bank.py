@@ -10,6 +10,7 @@ from tinybms_lab.bms.device import BmsOptions, SimulatedBms
 from tinybms_lab.bms.environment import CurrentProfile
 from tinybms_lab.bms.pack import SimulatedPack
 from tinybms_lab.bms.parallel import Branch, split
+from tinybms_lab.bms.settings import default_settings
 
 __all__ = ["CABLE_OHM", "DRIVE_S", "MOST_PACKS", "BankUnit", "BatteryBank", "pack_names", "unequal_units"]
 
@@ -114,6 +115,10 @@ _DIFFERENCES = (
 """As packs of a house are that were bought in two years; the fifth is like the first again."""
 
 
+_BY_CAPACITY = (317, 318)
+"""Largest currents, which an owner sets lower for a smaller pack."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Bought:
     chemistry: ChemistryModel = LFP
@@ -160,7 +165,12 @@ def _unit(clock: Clock, index: int, bought: _Bought) -> BankUnit:
     for cell in pack.cells:
         cell.resistance_factor *= differs.resistance
     options = replace(bought.options, serial=_numbered(bought.options.serial, index))
-    bms = SimulatedBms(pack, clock, chemistry=bought.chemistry, capacity_ah=capacity_ah, options=options)
+    delivered = default_settings(bought.chemistry, options.board, bought.cells, bought.capacity_ah)
+    less = {address: round(delivered[address] * differs.capacity) for address in _BY_CAPACITY}
+    settings = less if differs.capacity < 1.0 else None
+    bms = SimulatedBms(
+        pack, clock, chemistry=bought.chemistry, capacity_ah=capacity_ah, options=options, settings=settings
+    )
     return BankUnit(bms, capacity_ah)
 
 

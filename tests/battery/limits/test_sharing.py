@@ -11,6 +11,7 @@ from tinybms_bridge.battery.limits.sharing import NO_SHARE, PackLimit, Share, le
 
 names = st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=16, unique=True)
 amperes = st.floats(0.0, 500.0)
+ALIKE = {"a": 100.0, "b": 100.0}
 
 
 @st.composite
@@ -126,33 +127,44 @@ def test_shares_are_measured_from_what_matters_only() -> None:
     assert least_total_a(400.0, 3.2, None) == pytest.approx(60.0)
     assert least_total_a(400.0, 3.2, 40.0) == pytest.approx(10.0)
     assert least_total_a(400.0, 3.2, 1.0) == pytest.approx(6.4)
-    assert next_shares({}, {"a": 20.0, "b": -10.0}, 60.0, 1.0) == {"a": NO_SHARE, "b": NO_SHARE}
-    found = next_shares({}, {"a": 90.0, "b": -10.0}, 60.0, 1.0)
+    assert next_shares({}, {"a": 20.0, "b": -10.0}, ALIKE, 60.0, 1.0) == {"a": NO_SHARE, "b": NO_SHARE}
+    found = next_shares({}, {"a": 90.0, "b": -10.0}, ALIKE, 60.0, 1.0)
     assert found["a"].charge == pytest.approx(1.125)
     assert found["b"] == Share(0.0)
 
 
 def test_a_share_grows_within_seconds_and_is_forgotten_slowly() -> None:
     """A pack that gets too much is relieved within three seconds; packs that take turns are not forgotten at once."""
-    shares = next_shares({}, {"a": 50.0, "b": 50.0}, 10.0, 0.1)
+    shares = next_shares({}, {"a": 50.0, "b": 50.0}, ALIKE, 10.0, 0.1)
     for _ in range(30):
-        shares = next_shares(shares, {"a": 80.0, "b": 20.0}, 10.0, 0.1)
+        shares = next_shares(shares, {"a": 80.0, "b": 20.0}, ALIKE, 10.0, 0.1)
     assert (shares["a"].charge or 0.0) > 0.77
     for _ in range(100):
-        shares = next_shares(shares, {"a": 20.0, "b": 80.0}, 10.0, 0.1)
+        shares = next_shares(shares, {"a": 20.0, "b": 80.0}, ALIKE, 10.0, 0.1)
     assert (shares["a"].charge or 0.0) > 0.7
     for _ in range(6000):
-        shares = next_shares(shares, {"a": 20.0, "b": 80.0}, 10.0, 0.1)
+        shares = next_shares(shares, {"a": 20.0, "b": 80.0}, ALIKE, 10.0, 0.1)
     assert shares["a"].charge == pytest.approx(0.2, abs=0.01)
 
 
 def test_charge_and_discharge_have_shares_of_their_own() -> None:
     """A pack that is fuller gives more and takes less."""
-    shares = next_shares({}, {"a": 30.0, "b": 70.0}, 10.0, 1.0)
-    shares = next_shares(shares, {"a": -70.0, "b": -30.0}, 10.0, 1.0)
+    shares = next_shares({}, {"a": 30.0, "b": 70.0}, ALIKE, 10.0, 1.0)
+    shares = next_shares(shares, {"a": -70.0, "b": -30.0}, ALIKE, 10.0, 1.0)
 
     assert shares["a"] == Share(0.3, 0.7)
     assert shares["b"] == Share(0.7, 0.3)
+
+
+def test_a_pack_that_comes_anew_takes_its_part_of_what_the_others_had() -> None:
+    """Three packs at a third each are four at a quarter each as soon as the fourth is back."""
+    three = {name: Share(1 / 3, 1 / 3) for name in "abc"}
+
+    found = next_shares(three, dict.fromkeys("abcd", 1.0), dict.fromkeys("abcd", 100.0), 60.0, 0.1)
+
+    assert found["a"].charge == pytest.approx(0.25)
+    assert found["d"] == NO_SHARE
+    assert next_shares({}, {"a": 1.0}, {"a": 0.0}, 60.0, 0.1) == {"a": NO_SHARE}
 
 
 def test_without_any_capacity_packs_count_alike() -> None:

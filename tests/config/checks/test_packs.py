@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tinybms_bridge.config.checks.packs import port_of
+from tinybms_bridge.hal.serial import port_id
 
 Complaints = Callable[[object], dict[str, str]]
 
@@ -43,7 +43,7 @@ def test_another_name_of_a_port_is_the_same_port(complaints: Complaints, tmp_pat
 
     assert complaints(packs(a=str(by_id), b=str(by_path))) == {"packs.b.uart.device": SAME_PORT}
     assert complaints(packs(a=terminal, b=f"{tmp_path}/../{tmp_path.name}/by-id")) == {"packs.b.uart.device": SAME_PORT}
-    assert port_of(terminal) == port_of(str(by_path)) != port_of("/dev/null")
+    assert port_id(terminal) == port_id(str(by_path)) != port_id("/dev/null")
 
 
 def test_ports_that_do_not_exist_are_compared_by_their_text(complaints: Complaints, tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_serial_numbers(serial: str, complaints: Complaints) -> None:
     assert complaints(of_name("a", serial_number=serial)) == {}
 
 
-@pytest.mark.parametrize("serial", ["0123", "0123456789ABCDEF0123456", "G" * 24, " " * 24, "0" * 25, None, 123])
+@pytest.mark.parametrize(
+    "serial", ["0123", "0123456789ABCDEF0123456", "G" * 24, "0" * 24, "f" * 24, " " * 24, "0" * 25, None, 123]
+)
 def test_other_serial_numbers_are_refused(serial: object, complaints: Complaints) -> None:
     """A pack that is pinned to a unit that cannot exist would never be there."""
     assert list(complaints(of_name("a", serial_number=serial))) == ["packs.a.serial_number"]

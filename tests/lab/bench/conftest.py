@@ -50,9 +50,10 @@ _WHOLE = ("cell-high", "drift-low")
 """Of the long ones these are played to their end: a balance that has to be reached, and a count that drifts."""
 _EXCERPT_H = 67.0
 """Of the others two days and the afternoon of a third."""
+_IN_PART = {*LONG, "packs-month"} - set(_WHOLE)
 _PLAYED = {
     name: scenario
-    if name in _WHOLE or name not in LONG
+    if name not in _IN_PART
     else replace(scenario.shortened(_EXCERPT_H), bar=replace(scenario.bar, balanced_after_days=math.inf))
     for name, scenario in SCENARIOS.items()
 }

@@ -384,6 +384,32 @@ def test_several_packs(rig: Rig, sample: Callable[..., Snapshot]) -> None:
     assert sum(each or 0 for each in samples) == 20
 
 
+def test_four_packs_one_of_which_falls_silent(rig: Rig, sample: Callable[..., Snapshot]) -> None:
+    """Its fresh time ends with its samples, although the battery goes on; extremes of the battery name the pack."""
+    rig.recorder._take(FreshnessChanged(Freshness.STARTING, Freshness.FRESH))
+    for second in range(60):
+        rig.clock._now_s += 1.0
+        now_s = rig.clock.monotonic()
+        rig.recorder._take(SnapshotAccepted(sample(now_s, current_a=40.0), ""))
+        for number, name in enumerate("abcd"):
+            if name != "c" or second < 20:
+                found = sample(now_s, current_a=10.0)
+                cells = Cells(tuple(3.3 + 0.01 * number + 0.001 * cell for cell in range(4)))
+                rig.recorder._take(PackSnapshotAccepted(replace(found, cells=cells), name))
+        rig.recorder.second()
+    rig.recorder.flush()
+    fresh_s = {
+        name: sum(row.step.packs[name].values[-1] or 0 for row in rig.rows if name in row.step.packs) for name in "abcd"
+    }
+    assert [fresh_s[name] for name in "abd"] == [60, 60, 60]
+    assert 20 <= fresh_s["c"] <= 24
+    days = [dict(zip(DAY_NAMES, row.step.day, strict=True)) for row in rig.rows if row.step.packs]
+    lowest, highest = (
+        {(day[f"{which}_cell"], day[f"{which}_cell_pack"]) for day in days} for which in ("lowest", "highest")
+    )
+    assert (lowest, highest) == ({(1, "a")}, {(4, "d")})
+
+
 def test_line_counters_are_in_the_step_in_which_they_counted(clock: Any, sample: Callable[..., Snapshot]) -> None:
     """And the latency is looked at each second while the line is up."""
     uart = UartState(up=True, polls=5000, latency_last_ms=14.0)

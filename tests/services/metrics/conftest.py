@@ -204,6 +204,22 @@ def sample(now_s: float, number: int = 0, cells: int = 16) -> Snapshot:
     )
 
 
+def pack_of(now_s: float, number: int, cells: int, *, several: bool) -> PackState:
+    """Return a pack that is in use; of several with its part in the battery."""
+    alone = PackState(sample(now_s, number, cells), Identity("2.1", 1, 254, serial_number=f"{number:024x}"))
+    if not several:
+        return alone
+    return replace(
+        alone,
+        freshness=Freshness.FRESH,
+        limits=Limits(56.0, 30.0 + number, 90.0, 48.0, ChargeState.BULK, Freshness.FRESH),
+        charge_share=0.3,
+        discharge_share=0.4,
+        charge_blocked=number == 1,
+        saved_energy=EnergyTotals(1000.0 * number, 0.0),
+    )
+
+
 def fresh(clock: Clock, packs: Sequence[str] = ("main",), cells: int = 16) -> Told:
     """Return a core that tells all that there can be, of these packs."""
     now_s = clock.monotonic()
@@ -211,10 +227,9 @@ def fresh(clock: Clock, packs: Sequence[str] = ("main",), cells: int = 16) -> To
     notices = {**dict.fromkeys(NoticeName, AlarmLevel.OK), NoticeName.LOW_SOC: AlarmLevel.WARNING}
     battery = BatteryState(
         made_s=now_s,
-        packs={
-            name: PackState(sample(now_s, number, cells), Identity("2.1", 1, 254, serial_number=f"{number:024x}"))
-            for number, name in enumerate(packs)
-        },
+        packs={name: pack_of(now_s, number, cells, several=len(packs) > 1) for number, name in enumerate(packs)},
+        combined=sample(now_s, 0, cells) if len(packs) > 1 else None,
+        members=tuple(packs) if len(packs) > 1 else (),
         freshness=Freshness.FRESH,
         decided=Limits(56.0, 40.0, 120.0, 48.0, ChargeState.BULK, Freshness.FRESH, REASONS),
         alarms=Alarms(levels),

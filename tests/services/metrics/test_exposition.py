@@ -80,7 +80,8 @@ def test_both_formats_say_the_same(make_told: Callable[..., Any], state_names: S
 
 def test_each_family_has_its_type_and_unit(make_told: Callable[..., Any]) -> None:
     """Nothing comes beside the families of the table: no figures of Python or of the library."""
-    found = {each.name: each for each in parse_openmetrics(expose(picture_of(make_told()), OPENMETRICS).text.decode())}
+    exposed = expose(picture_of(make_told("three packs")), OPENMETRICS).text.decode()
+    found = {each.name: each for each in parse_openmetrics(exposed)}
     assert list(found) == [each.name for each in FAMILIES]
     for family in FAMILIES:
         assert (found[family.name].type, found[family.name].unit) == (family.kind.value, family.unit)

@@ -150,3 +150,18 @@ def test_what_is_stopped_by_hand(make_told: Callable[..., Any]) -> None:
 def test_who_a_pack_is(make_told: Callable[..., Any]) -> None:
     """Serial number and versions are texts, so they are labels."""
     assert set(values(make_told(), "pack")) == {("main", "0" * 24, "2.3.254", "2.1")}
+
+
+def test_each_of_several_packs_has_its_part(make_told: Callable[..., Any]) -> None:
+    """Shares as ratios, what it bears, its own counters in joules; the battery's are its own, not a sum."""
+    told = make_told("three packs")
+    assert values(told, "pack_charge_share_ratio") == dict.fromkeys([("port",), ("starboard",), ("spare",)], 0.3)
+    assert values(told, "pack_ccl_amperes") == {("port",): 30.0, ("starboard",): 31.0, ("spare",): 32.0}
+    assert values(told, "pack_charge_blocked")["starboard",] == 1.0
+    assert values(told, "pack_charged_joules")["spare",] == 2000.0 * 3600.0
+    assert value(told, "battery_charged_joules") == 1000.0 * 3600.0
+    assert [labels for labels, found in values(told, "pack_condition").items() if found] == [
+        ("port", "in_use"),
+        ("starboard", "in_use"),
+        ("spare", "in_use"),
+    ]

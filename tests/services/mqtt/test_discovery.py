@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.snapshot import Identity
+from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.services.mqtt.discovery import PackDevice, devices
 from tinybms_bridge.words import LANGUAGES
 
@@ -91,9 +92,27 @@ def test_unit_class_and_state_class_go_together(topic: str, name: str, told: dic
 
 
 def test_energy_can_go_into_the_energy_dashboard() -> None:
-    """It wants two counters in kWh that only rise."""
-    found = [name for _, name, each in components() if each.get("device_class") == "energy"]
-    assert found == ["charged_kwh", "discharged_kwh"]
+    """It wants two counters in kWh that only rise: those of the battery, and of several packs those of each."""
+    found = [(topic, name) for topic, name, each in components() if each.get("device_class") == "energy"]
+    assert [name for _, name in found] == ["charged_kwh", "discharged_kwh"] * 3
+    assert len({topic for topic, _ in found}) == 3
+
+
+def test_a_pack_beside_others_has_its_part() -> None:
+    """Condition, shares, what it bears and what is wrong with it are entities; the only pack has none of them."""
+    several = entities(documents()["homeassistant/device/victron_tinybms_pack_a/config"])
+    (alone,) = [
+        json.loads(each.payload)
+        for each in devices(
+            "homeassistant", "victron/tinybms", "House", PACKS[:1], "en", commands=False, interval_s=1.0
+        )
+    ][1:]
+    own = {
+        *("condition", "charge_share_percent", "discharge_share_percent", "charge_blocked", "discharge_blocked"),
+        *("ccl_limit_a", "dcl_limit_a", "charged_kwh", "discharged_kwh", "alarms"),
+    }
+    assert several.keys() - entities(alone).keys() == own
+    assert several["condition"]["options"] == [*PackCondition]
 
 
 def test_without_leave_there_is_nothing_to_press() -> None:

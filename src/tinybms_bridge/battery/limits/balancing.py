@@ -199,8 +199,10 @@ def _count(memory: BalancingMemory, context: Context, plan: _Plan, elapsed_s: fl
         from_s, bled_ah = lifetime_s, 0.0
     elif lifetime_s - from_s > _SPAN_DAYS * DAY_S:
         from_s, bled_ah = from_s + int(_SPAN_DAYS / 2.0 * DAY_S), bled_ah / 2.0
+    cells = context.snapshot.cells
     each_ah = _BLEED_A * elapsed_s / 3600.0
-    now_ah = each_ah * sum(context.snapshot.cells.balancing)
+    now_ah = each_ah * sum(cells.balancing)
+    each_ah *= max(1, cells.count // context.ratings.series_cells)  # the capacity is that of all packs as well
     memory = _changed(memory, bled_ah=bled_ah + now_ah, bled_from_lifetime_s=from_s, bled_to_lifetime_s=lifetime_s)
     if not memory.at_least or memory.spread_ah is None or memory.spread_ah <= plan.far_ah:
         return memory

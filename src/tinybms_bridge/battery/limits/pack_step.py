@@ -2,6 +2,8 @@
 
 It is the part of the engine that belongs to a unit: readings, freshness, count, cell protection, derating, state of its
 BMS. Charge state, wishes, rates and clamp belong to the battery (``packs``).
+
+The reasons of its numbers: charge-control.md#several-packs.
 """
 
 import dataclasses
@@ -81,6 +83,11 @@ class Cut:
     """Whether it has been seen to charge all the same: then it counts as connected until the cause has ended."""
     blocked: bool = False
     """Whether nothing flows in and nothing will: the pack leaves the sums of charging."""
+
+    @property
+    def opening(self) -> bool:
+        """Whether the switch may be about to open: what flows in ends by itself, then, within seconds."""
+        return self.since_s is not None and not (self.connected or self.blocked)
 
 
 _NO_CUT = Cut()

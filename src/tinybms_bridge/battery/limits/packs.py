@@ -21,28 +21,36 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from tinybms_bridge.battery.freshness import FRESH, HOLD, SILENT, STARTING, Freshness, FreshnessMemory
+from tinybms_bridge.battery.freshness import FRESH, HOLD, STARTING, Freshness
 from tinybms_bridge.battery.limits.as_one import Charge, combine_ratings, combine_snapshots
-from tinybms_bridge.battery.limits.context import Context
-from tinybms_bridge.battery.limits.draft import Draft
+from tinybms_bridge.battery.limits.bearing import (
+    bear_together,
+    carries_nothing,
+    charge_limits,
+    discharge_limits,
+    mind_the_joining,
+    mind_the_silent,
+    reckoned,
+    with_unit_words,
+    without,
+)
 from tinybms_bridge.battery.limits.feed_in import next_feed_in
-from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits, Quantity, Reason
+from tinybms_bridge.battery.limits.model import CCL, CVL, DCL, LimitCode, Limits
 from tinybms_bridge.battery.limits.pack_step import Bounds, PackMemory, step_pack
 from tinybms_bridge.battery.limits.parallel import (
+    JOIN_CELL_V,
     Apart,
     BatteryClock,
     next_apart,
     next_clock,
-    odd_packs,
 )
 from tinybms_bridge.battery.limits.presets import rank
 from tinybms_bridge.battery.limits.protection import apply_freshness, apply_inhibits
 from tinybms_bridge.battery.limits.rates import remember
+from tinybms_bridge.battery.limits.roll import Roll, call_roll
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.sharing import (
-    PackLimit,
     Share,
-    SharedLimit,
     least_total_a,
     next_shares,
     share_limit,
@@ -62,19 +70,7 @@ from tinybms_bridge.battery.quick import quick, replace
 from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackCondition
 
-__all__ = ["Outcome", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
-
-_START_WAIT_S = 5.0
-"""The other packs are waited for so long after the first one is there: a GX misses its BMS after a few seconds more."""
-
-_NEAR_COLD_K = 3.0
-"""Nobody knows how cold the cells of a silent pack are; packs in one place are no further apart than this."""
-
-_PLAIN = frozenset({LimitCode.CONFIGURED, LimitCode.BMS_CURRENT_CUTOFF})
-"""What every pack has: it is its share that binds then."""
-
-_EMPTYING = frozenset({LimitCode.NEAR_EMPTY, LimitCode.EMPTY, LimitCode.CELL_VOLTAGE, LimitCode.SOC})
-"""A silent pack that was limited for one of these counts as empty after a while, as one that is seen would be."""
+__all__ = ["Decision", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class PacksMemory:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class Decision:
     """What was decided of a battery of several packs, and what part each of them has."""
 
     limits: Limits | None
@@ -126,8 +122,6 @@ class Outcome:
     charge: Mapping[str, float] = field(default_factory=dict)
     """Share of each pack in charging, as it is reckoned."""
     discharge: Mapping[str, float] = field(default_factory=dict)
-    lead_v: float = 0.0
-    """Voltage between the pack that is highest and the one that is lowest."""
 
 
 def begin_packs(battery: Memory, packs: Mapping[str, Memory], clock: BatteryClock | None = None) -> PacksMemory:
@@ -147,7 +141,7 @@ def step_packs(
     *,
     enabled: Collection[str],
     doubled: Collection[str] = (),
-) -> tuple[Outcome, PacksMemory]:
+) -> tuple[Decision, PacksMemory]:
     """Decide at ``now_s`` from new samples by pack; a pack without a new one may be left out.
 
     ``enabled``: the packs that belong to the battery, in their order. ``doubled``: those of them that are another one,
@@ -174,29 +168,26 @@ def step_battery(
     *,
     enabled: Collection[str],
     doubled: Collection[str] = (),
-) -> tuple[Outcome, PacksMemory]:
+) -> tuple[Decision, PacksMemory]:
     """Decide at ``now_s`` from what was seen of the packs last."""
     limits_settings, battery = settings.limits, memory.battery
     elapsed_s = elapsed_since(battery.last_step_s, now_s)
-    packs = {name: memory.packs[name] for name in enabled if name in memory.packs and name not in doubled}
-    fresh = {name: pack for name, pack in packs.items() if pack.engine.freshness.state is FRESH and pack.bounds}
-    odd = odd_packs({name: pack.bounds.context for name, pack in fresh.items() if pack.bounds})
-    seen = {name: pack.bounds for name, pack in fresh.items() if pack.bounds is not None and name not in odd}
-    first_s = memory.first_s if memory.first_s is not None or not seen else now_s
-    missing = {
-        name: memory.missing_since_s.get(name, now_s) for name in enabled if name not in seen and name not in doubled
-    }
-    freshness = _next_freshness(settings, battery.freshness, seen, missing, packs, first_s, now_s)
-    conditions = _conditions(enabled, doubled, seen, odd, packs, freshness.state)
-    memory = replace(memory, missing_since_s=missing, first_s=first_s)
-    if not seen:
-        return _unseen(settings, memory, packs, freshness, conditions, now_s)
     hold_s = limits_settings.freshness.hold_s
-    held = {
-        name: pack.bounds
-        for name, pack in packs.items()
-        if name in missing and pack.bounds is not None and now_s - missing[name] <= hold_s and name not in odd
-    }
+    roll = call_roll(
+        memory.packs,
+        memory.missing_since_s,
+        battery.freshness,
+        memory.first_s,
+        now_s,
+        enabled=enabled,
+        doubled=doubled,
+        hold_s=hold_s,
+        stop_when_missing=settings.stop_when_missing,
+    )
+    memory = replace(memory, missing_since_s=roll.missing, first_s=roll.first_s)
+    if not roll.seen:
+        return _unseen(settings, memory, roll, now_s)
+    packs, seen, missing, held, freshness = roll.packs, roll.seen, roll.missing, roll.held, roll.freshness
     clock = next_clock(memory.clock, {name: each.snapshot.pack.lifetime_s for name, each in seen.items()}, elapsed_s)
     apart = next_apart(
         memory.apart,
@@ -204,8 +195,9 @@ def step_battery(
         _join_v(settings, seen),
         now_s,
     )
-    joining = apart.packs
-    conditions = {name: PackCondition.JOINING if name in joining else each for name, each in conditions.items()}
+    alone = frozenset(name for name in apart.packs if carries_nothing(seen[name]))
+    joining = apart.packs - alone
+    conditions = {name: PackCondition.JOINING if name in joining else each for name, each in roll.conditions.items()}
     ratings = combine_ratings(*[each.context.ratings for each in (*seen.values(), *held.values())])
     whole, shown = _combined(seen, held, packs, ratings, memory.sequence + 1, clock.lifetime_s)
     sequences = {name: packs[name].engine.freshness.last_sequence for name in seen}
@@ -229,11 +221,14 @@ def step_battery(
     currents_a = {name: each.snapshot.pack.current_a for name, each in seen.items()}
     allowed_a = battery.rates.ccl_a if whole.pack.current_a > 0.0 else battery.rates.dcl_a
     least_a = least_total_a(ratings.capacity_ah, ratings.least_current_a, allowed_a)
-    shares = next_shares(memory.shares, currents_a, least_a, elapsed_s)
+    capacities_ah = {name: each.capacity_ah for name, each in seen.items()}
+    if joining:
+        least_a = math.inf  # what makes packs equal is no share of anything
+    shares = next_shares(memory.shares, currents_a, capacities_ah, least_a, elapsed_s)
     memory = replace(memory, clock=clock, apart=apart, shares=shares, sequence=memory.sequence + 1)
     if freshness.state is STARTING or not context.decidable or (freshness.state is HOLD and battery.last_fresh is None):
         battery = replace(battery, freshness=freshness, last_step_s=now_s, rest=rest)
-        outcome = Outcome(None, freshness.state, shown, whole, tuple(seen), conditions)
+        outcome = Decision(None, freshness.state, shown, whole, tuple(seen), conditions)
         return outcome, replace(memory, battery=battery)
     moved = (battery.policy, battery.states, battery.balancing, battery.rebulk)
     if is_fresh:
@@ -241,11 +236,11 @@ def step_battery(
     policy, states, balancing, rebulk = moved
     draft = wish(context, battery, policy, states, balancing, elapsed_s)
     wish_v = draft[CVL]
-    charge = _charge_limits(seen, packs, missing, ratings, shares)
-    discharge = _discharge_limits(seen, packs, missing, ratings, shares, now_s - hold_s)
-    _bear_together(draft, seen, packs, missing, charge, discharge)
-    _mind_the_silent(draft, context, missing, now_s, hold_s)
-    _mind_the_joining(draft, seen, packs, joining, apart)
+    charge = without(alone, charge_limits(seen, packs, missing, ratings, shares))
+    discharge = without(alone, discharge_limits(seen, packs, missing, ratings, shares, now_s - hold_s))
+    bear_together(draft, seen, packs, missing, charge, discharge)
+    mind_the_silent(draft, context, missing, now_s, hold_s)
+    mind_the_joining(draft, seen, packs, joining, apart)
     apply_freshness(draft, context, freshness, now_s, battery.last_fresh)
     apply_inhibits(draft, context)
     in_doubt = any(each.in_doubt for each in seen.values())
@@ -260,7 +255,7 @@ def step_battery(
         in_doubt=in_doubt,
     )
     limits = limits_of(draft, context, freshness.state, policy, states, enforcement, stop, balancing)
-    limits = _with_unit_words(limits, seen)
+    limits = with_unit_words(limits, seen)
     if new_sample:
         memory = replace(memory, credited=sequences)
     after = Memory(
@@ -278,96 +273,27 @@ def step_battery(
         rebulk=rebulk,
         chemistry=chemistry,
     )
-    voltages_v = [each.snapshot.pack.voltage_v for each in seen.values()]
-    outcome = Outcome(
+    outcome = Decision(
         limits,
         freshness.state,
         shown,
         whole,
         tuple(seen),
         conditions,
-        _reckoned(charge, silent_takes=True),
-        _reckoned(discharge, silent_takes=False),
-        max(voltages_v) - min(voltages_v),
+        reckoned(charge, silent_takes=True),
+        reckoned(discharge, silent_takes=False),
     )
     return outcome, replace(memory, battery=after, wish_v=wish_v)
 
 
-def _next_freshness(
-    settings: PacksSettings,
-    before: FreshnessMemory,
-    seen: Collection[str],
-    missing: Collection[str],
-    packs: Mapping[str, PackMemory],
-    first_s: float | None,
-    now_s: float,
-) -> FreshnessMemory:
-    """Return how much the data of the battery can be trusted: as long as one pack is seen, it lives.
-
-    It begins when every pack is there, or a while after the first.
-    """
-    hold_s = settings.limits.freshness.hold_s
-    lives = bool(seen) and not (settings.stop_when_missing and missing)
-    state = before.state
-    if state is STARTING:
-        waited = first_s is not None and now_s - first_s >= _START_WAIT_S
-        if lives and (not missing or waited):
-            state = FRESH
-    elif lives:
-        state = FRESH
-    elif state is FRESH:
-        state = HOLD if hold_s > 0.0 else SILENT
-    elif state is HOLD and now_s - before.since_s >= hold_s:
-        state = SILENT
-    last_s = max(
-        (
-            each.engine.freshness.last_sample_s
-            for each in packs.values()
-            if each.engine.freshness.last_sample_s is not None
-        ),
-        default=None,
-    )
-    frozen = not lives and bool(packs) and all(each.engine.freshness.frozen for each in packs.values())
-    since_s = before.since_s if state is before.state else now_s
-    return FreshnessMemory(state, since_s, last_sample_s=last_s, frozen=frozen)
-
-
-def _conditions(
-    enabled: Collection[str],
-    doubled: Collection[str],
-    seen: Collection[str],
-    odd: Collection[str],
-    packs: Mapping[str, PackMemory],
-    battery: Freshness,
-) -> dict[str, PackCondition]:
-    found = {}
-    for name in enabled:
-        pack = packs.get(name)
-        if name in doubled or name in odd:
-            found[name] = PackCondition.ODD
-        elif name in seen:
-            found[name] = PackCondition.IN_USE
-        elif battery is STARTING and (pack is None or pack.engine.freshness.state is STARTING):
-            found[name] = PackCondition.STARTING
-        else:
-            found[name] = PackCondition.SILENT
-    return found
-
-
-def _unseen(
-    settings: PacksSettings,
-    memory: PacksMemory,
-    packs: Mapping[str, PackMemory],
-    freshness: FreshnessMemory,
-    conditions: Mapping[str, PackCondition],
-    now_s: float,
-) -> tuple[Outcome, PacksMemory]:
+def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: float) -> tuple[Decision, PacksMemory]:
     """Decide while no pack is seen: as with one pack, from what was known last."""
+    packs, freshness, conditions = roll.packs, roll.freshness, roll.conditions
     known = {name: pack.bounds for name, pack in packs.items() if pack.bounds is not None}
     battery = memory.battery
     if not known or battery.last_fresh is None or freshness.state is STARTING:
         after = replace(battery, freshness=freshness, last_step_s=now_s, rest=None)
-        return Outcome(None, freshness.state, None, None, (), conditions), replace(memory, battery=after)
+        return Decision(None, freshness.state, None, None, (), conditions), replace(memory, battery=after)
     ratings = combine_ratings(*[each.context.ratings for each in known.values()])
     whole, shown = _combined(known, {}, packs, ratings, memory.sequence, memory.clock.lifetime_s)
     elapsed_s = elapsed_since(battery.last_step_s, now_s)
@@ -376,8 +302,8 @@ def _unseen(
     context = context_of(view, whole, ratings, settings.limits, battery, chemistry, battery.feed_in)
     draft = wish(context, battery, battery.policy, battery.states, battery.balancing, elapsed_s)
     missing = memory.missing_since_s
-    charge = _charge_limits({}, packs, missing, ratings, memory.shares)
-    discharge = _discharge_limits({}, packs, missing, ratings, memory.shares, -math.inf)
+    charge = charge_limits({}, packs, missing, ratings, memory.shares)
+    discharge = discharge_limits({}, packs, missing, ratings, memory.shares, -math.inf)
     for quantity, parts in ((CCL, charge), (DCL, discharge)):
         last = share_limit([replace(each, seen=True) for each in parts], silent_takes=True)
         draft.lower(
@@ -407,7 +333,7 @@ def _unseen(
         enforcement=enforcement,
         rates=remember(rates, draft, context) if limits.may_send else replace(battery.rates, running=False),
     )
-    outcome = Outcome(limits, freshness.state, shown, whole, tuple(known), conditions)
+    outcome = Decision(limits, freshness.state, shown, whole, tuple(known), conditions)
     return outcome, replace(memory, battery=after)
 
 
@@ -457,208 +383,4 @@ def _charge_of(bounds: Bounds) -> Charge:
 def _join_v(settings: PacksSettings, seen: Mapping[str, Bounds]) -> float:
     if settings.join_delta_v is not None:
         return settings.join_delta_v
-    return _JOIN_CELL_V * next(iter(seen.values())).context.ratings.series_cells
-
-
-_JOIN_CELL_V = 0.05
-"""Cables and switches of packs that share a current make less of a difference: 10 mOhm more at 50 A are 0.03 V for each
-of 16 cells."""
-
-
-def _capacity_ah(pack: PackMemory | None, ratings: Ratings, seen: int) -> float:
-    """Return the capacity of a pack; of one that was never seen the mean of the others."""
-    if pack is not None and pack.bounds is not None:
-        return pack.bounds.capacity_ah
-    return ratings.capacity_ah / max(1, seen)
-
-
-def _charge_limits(
-    seen: Mapping[str, Bounds],
-    packs: Mapping[str, PackMemory],
-    missing: Mapping[str, float],
-    ratings: Ratings,
-    shares: Mapping[str, Share],
-) -> list[PackLimit]:
-    """Return what each pack bears of a charge."""
-    parts = [
-        PackLimit(name, each.capacity_ah, each.limits.ccl_a, shares[name].charge, gives=not packs[name].cut.blocked)
-        for name, each in seen.items()
-    ]
-    for name in missing:
-        pack = packs.get(name)
-        known = None if pack is None else pack.bounds
-        limit_a = math.inf if known is None else known.last_ccl_a
-        blocked = pack is not None and pack.cut.blocked
-        parts.append(PackLimit(name, _capacity_ah(pack, ratings, len(seen)), limit_a, seen=False, gives=not blocked))
-    return parts
-
-
-def _discharge_limits(
-    seen: Mapping[str, Bounds],
-    packs: Mapping[str, PackMemory],
-    missing: Mapping[str, float],
-    ratings: Ratings,
-    shares: Mapping[str, Share],
-    emptied_before_s: float,
-) -> list[PackLimit]:
-    """Return what each pack bears of a discharge.
-
-    A silent pack that was nearly empty counts as empty when it is missing since before ``emptied_before_s``.
-    """
-    parts = [
-        PackLimit(name, each.capacity_ah, each.limits.dcl_a, shares[name].discharge, gives=each.limits.dcl_a > 0.0)
-        for name, each in seen.items()
-    ]
-    for name, since_s in missing.items():
-        pack = packs.get(name)
-        known = None if pack is None else pack.bounds
-        limit_a, gives = math.inf, True
-        if known is not None:
-            reason = known.limits.binding(DCL)
-            emptied = reason is not None and reason.code in _EMPTYING and since_s < emptied_before_s
-            limit_a, gives = known.limits.dcl_a, known.limits.dcl_a > 0.0 and not emptied
-        parts.append(PackLimit(name, _capacity_ah(pack, ratings, len(seen)), limit_a, seen=False, gives=gives))
-    return parts
-
-
-def _bear_together(
-    draft: Draft,
-    seen: Mapping[str, Bounds],
-    packs: Mapping[str, PackMemory],
-    missing: Mapping[str, float],
-    charge: list[PackLimit],
-    discharge: list[PackLimit],
-) -> None:
-    """Lower the draft to what the packs bear together, in the place of stages 3 to 5."""
-    known = {
-        name: pack.bounds
-        for name, pack in packs.items()
-        if pack.bounds is not None and (name in seen or name in missing)
-    }
-    open_only = all(
-        each.cvl_reason is not None and each.cvl_reason.code is LimitCode.SWITCH_OPEN for each in seen.values()
-    )
-    for name, each in known.items():
-        reason = each.cvl_reason
-        if reason is None or packs[name].cut.blocked or (reason.code is LimitCode.SWITCH_OPEN and not open_only):
-            continue
-        _repeat(draft, CVL, each.cvl_v, reason, name)
-    for name, each in known.items():
-        if each.stopped and not packs[name].cut.blocked:
-            reason = each.limits.binding(CCL)
-            code = LimitCode.PACK_SHARE if reason is None else reason.code
-            value, threshold, detail, cell = (
-                (None, None, "", None)
-                if reason is None
-                else (reason.value, reason.threshold, reason.detail, reason.cell)
-            )
-            draft.stop_charge(0.0, code, value=value, threshold=threshold, detail=detail, cell=cell, pack=name)
-    together = share_limit(charge, silent_takes=True)
-    if not together.pack and together.limit_a == 0.0:
-        draft.stop_charge(0.0, LimitCode.PACK_BLOCKED, detail="charge")
-    else:
-        _lower_current(draft, CCL, together, known)
-    enforced = [
-        replace(part, limit_a=known[part.name].enforced_a if part.name in known else math.inf) for part in charge
-    ]
-    draft.enforced_a = min(draft.enforced_a, share_limit(enforced, silent_takes=True).limit_a)
-    together = share_limit(discharge, silent_takes=False)
-    if not together.pack and together.limit_a == 0.0:
-        reason = next((each.limits.binding(DCL) for each in seen.values()), None)
-        if len(seen) == 1 and reason is not None:
-            _repeat(draft, DCL, 0.0, reason, next(iter(seen)))
-        draft.lower(DCL, 0.0, LimitCode.PACK_BLOCKED, detail="discharge")
-    else:
-        _lower_current(draft, DCL, together, known)
-
-
-def _lower_current(draft: Draft, quantity: Quantity, together: SharedLimit, known: Mapping[str, Bounds]) -> None:
-    bounds = known.get(together.pack)
-    reason = None if bounds is None else bounds.limits.binding(quantity)
-    if reason is None or reason.code in _PLAIN:
-        draft.lower(
-            quantity,
-            together.limit_a,
-            LimitCode.PACK_SHARE,
-            value=together.share,
-            threshold=together.own_a,
-            pack=together.pack,
-        )
-    else:
-        _repeat(draft, quantity, together.limit_a, reason, together.pack)
-
-
-def _repeat(draft: Draft, quantity: Quantity, limit: float, reason: Reason, pack: str) -> None:
-    """Lower a limit of the battery for the cause that a pack has."""
-    draft.lower(
-        quantity,
-        limit,
-        reason.code,
-        value=reason.value,
-        threshold=reason.threshold,
-        detail=reason.detail,
-        wait_s=reason.wait_s,
-        cell=reason.cell,
-        pack=pack,
-    )
-
-
-def _mind_the_silent(draft: Draft, context: Context, missing: Mapping[str, float], now_s: float, hold_s: float) -> None:
-    """Lower what is allowed because cells are in parallel that nobody sees."""
-    coldest_c = context.snapshot.temperatures.coldest_c
-    cold_c = None if coldest_c is None else coldest_c - _NEAR_COLD_K
-    cold = (
-        cold_c is None or cold_c < context.ratings.low_temperature_charge_c or not context.charging.charges_at(cold_c)
-    )
-    for name, since_s in missing.items():
-        silent_s = now_s - since_s
-        if silent_s <= hold_s:
-            draft.stop_charge(0.0, LimitCode.PACK_SILENT, value=silent_s, threshold=hold_s, detail="hold", pack=name)
-        elif cold:
-            draft.stop_charge(0.0, LimitCode.PACK_SILENT, value=coldest_c, detail="cold", pack=name)
-        else:
-            draft.lower(CVL, context.resting_v, LimitCode.PACK_SILENT, value=silent_s, detail="rest", pack=name)
-
-
-def _mind_the_joining(
-    draft: Draft, seen: Mapping[str, Bounds], packs: Mapping[str, PackMemory], joining: Collection[str], apart: Apart
-) -> None:
-    """Lower the currents to what the one pack bears that takes or gives nearly all of them."""
-    if not joining:
-        return
-    takes = [name for name in seen if not packs[name].cut.blocked]
-    gives = [name for name in seen if not packs[name].discharge_blocked]
-    for quantity, names, lowest in ((CCL, takes, True), (DCL, gives, False)):
-        if not names:
-            continue
-        found = (min if lowest else max)(names, key=lambda name: (seen[name].snapshot.pack.voltage_v, name))
-        limits = seen[found].limits
-        limit_a = limits.ccl_a if lowest else limits.dcl_a
-        draft.lower(quantity, limit_a, LimitCode.PACK_JOINING, value=apart.most_v, threshold=apart.join_v, pack=found)
-
-
-def _reckoned(parts: list[PackLimit], *, silent_takes: bool) -> dict[str, float]:
-    """Return the share of each pack as it is reckoned; 0 for one that gives nothing."""
-    giving = [part for part in parts if part.gives]
-    whole_ah = sum(part.capacity_ah for part in giving if part.seen or silent_takes)
-    found = {}
-    for part in parts:
-        of_capacity = part.capacity_ah / whole_ah if whole_ah > 0.0 else 0.0
-        found[part.name] = min(1.0, max(of_capacity, part.share or 0.0)) if part.gives else 0.0
-    return found
-
-
-def _with_unit_words(limits: Limits, seen: Mapping[str, Bounds]) -> Limits:
-    """Return the limits of the battery with what is told of its units: lost sensors and loose wires."""
-    lost = tuple([f"{name}: {sensor}" for name, each in seen.items() for sensor in each.limits.lost_sensors])
-    wires: list[tuple[int, ...]] = []
-    first = 0
-    for each in seen.values():
-        wires += [tuple([first + cell for cell in wire]) for wire in each.limits.loose_wires]
-        first += each.snapshot.cells.count
-    full_voltage = next(
-        (each.limits.full_voltage_refused for each in seen.values() if each.limits.full_voltage_refused), ""
-    )
-    if not (lost or wires or full_voltage):
-        return limits
-    return replace(limits, lost_sensors=lost, loose_wires=tuple(wires), full_voltage_refused=full_voltage)
+    return JOIN_CELL_V * next(iter(seen.values())).context.ratings.series_cells

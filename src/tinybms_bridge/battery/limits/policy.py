@@ -208,10 +208,10 @@ def _at_voltage_s(memory: PolicyMemory, context: Context, elapsed_s: float) -> t
     tail_s, uneven_s, snapshot = memory.tail_s, memory.uneven_s, context.snapshot
     if memory.full:
         return tail_s + elapsed_s, 0.0
-    pack, cells = snapshot.pack, snapshot.cells
-    if not cells.max_v * cells.count >= context.full_v:
+    pack, series = snapshot.pack, context.ratings.series_cells
+    if not snapshot.cells.max_v * series >= context.full_v:
         return max(0.0, tail_s - elapsed_s), uneven_s
-    mean_v = pack.voltage_v / cells.count - current_adds_v(snapshot, context.ratings)
+    mean_v = pack.voltage_v / series - current_adds_v(snapshot, context.ratings)
     small = 0.0 <= pack.current_a <= context.charging.tail_a
     if not mean_v >= context.full_mean_cell_v:
         return max(0.0, tail_s - elapsed_s), uneven_s + elapsed_s if small else uneven_s

@@ -54,6 +54,8 @@ def parameters_of(reason: Reason) -> dict[str, JsonValue]:
 def _sentence_code(reason: Reason) -> str:
     """Return the code of the sentence: that of the cause, and for a limit that rises, how it does."""
     code = f"limit.{reason.code}"
+    if reason.code is LimitCode.PACK_SILENT and reason.detail == "cold":
+        return f"{code}.cold"
     if reason.code is not LimitCode.RATE:
         return code
     present, wanted = _finite(reason.value), _finite(reason.threshold)

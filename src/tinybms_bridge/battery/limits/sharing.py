@@ -77,6 +77,7 @@ class SharedLimit:
 
 
 _NOTHING = SharedLimit(0.0)
+"""Nobody gives anything."""
 
 
 def least_total_a(capacity_ah: float, least_current_a: float, limit_a: float | None) -> float:
@@ -91,14 +92,19 @@ def least_total_a(capacity_ah: float, least_current_a: float, limit_a: float | N
 
 
 def next_shares(
-    shares: Mapping[str, Share], currents_a: Mapping[str, float], least_a: float, elapsed_s: float
+    shares: Mapping[str, Share],
+    currents_a: Mapping[str, float],
+    capacities_ah: Mapping[str, float],
+    least_a: float,
+    elapsed_s: float,
 ) -> dict[str, Share]:
     """Return the shares after ``elapsed_s`` more seconds with these currents (positive = into a pack) of packs seen.
 
-    Below ``least_a`` in sum nothing is learned. A pack that takes what others give has no share.
+    Below ``least_a`` in sum nothing is learned. A pack that takes what others give has no share. One that comes anew
+    takes the part of its capacity from what the others had.
     """
+    known = _with_new(shares, capacities_ah)
     total_a = sum(currents_a.values())
-    known = {name: shares.get(name, NO_SHARE) for name in currents_a}
     if not abs(total_a) >= least_a > 0.0:
         return known
     attack, decay = lag_share(elapsed_s, _ATTACK_S), lag_share(elapsed_s, _DECAY_S)
@@ -114,6 +120,23 @@ def next_shares(
     return found
 
 
+def _with_new(shares: Mapping[str, Share], capacities_ah: Mapping[str, float]) -> dict[str, Share]:
+    """Return the shares of these packs; those of before are less by what packs that come anew take of the capacity."""
+    known = {name: shares.get(name, NO_SHARE) for name in capacities_ah}
+    new_ah = sum(capacity_ah for name, capacity_ah in capacities_ah.items() if name not in shares)
+    whole_ah = sum(capacities_ah.values())
+    if new_ah <= 0.0 or not whole_ah > new_ah:
+        return known
+    left = 1.0 - new_ah / whole_ah
+    return {
+        name: _new_share(
+            None if share.charge is None else share.charge * left,
+            None if share.discharge is None else share.discharge * left,
+        )
+        for name, share in known.items()
+    }
+
+
 def share_limit(packs: Sequence[PackLimit], *, silent_takes: bool) -> SharedLimit:
     """Return the largest current with which no pack gets more than its limit, and no silent one more than its last.
 
@@ -126,7 +149,9 @@ def share_limit(packs: Sequence[PackLimit], *, silent_takes: bool) -> SharedLimi
         return _NOTHING
     whole_ah = sum(pack.capacity_ah for pack in giving)
     sum_ah = whole_ah if silent_takes else sum(pack.capacity_ah for pack in seen)
-    measured = sum(pack.share for pack in seen if pack.share is not None)
+    measured = 0.0
+    for pack in seen:
+        measured += _part(pack.capacity_ah, sum_ah, len(giving)) if pack.share is None else pack.share
     scale = 1.0 / measured if 0.0 < measured < 1.0 else 1.0
     best = _NOTHING
     best_a = math.inf

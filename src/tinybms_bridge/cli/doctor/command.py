@@ -4,18 +4,18 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from tinybms_bridge.cli.common import EXIT_FAILURE, fail, json_option, language_option, run_until_signal
-from tinybms_bridge.doctor.findings import Finding, Verdict, as_document, ok, skipped, worst
+from tinybms_bridge.doctor.findings import Finding, Verdict, as_document, problem, worst
 from tinybms_bridge.words import ENGLISH, Language, message, say
 
 if TYPE_CHECKING:
     from tinybms_bridge.config.configuration import Configuration
+    from tinybms_bridge.config.loader import LoadedConfig
     from tinybms_bridge.link.state import CoreState
 
 __all__ = ["doctor_command"]
@@ -34,6 +34,7 @@ class _Choices:
 
     config_path: str | None
     device: str | None
+    pack: str | None
     can_interface: str | None
     can_channel: str | None
     listen_s: float
@@ -50,11 +51,17 @@ class _Basis:
     """The state directory."""
     findings: list[Finding]
     """On the configuration."""
+    pack: str | None = None
+    """The only pack to examine; None: all."""
+    knows_pack: bool = True
+    """Whether there is that pack."""
 
 
 @click.command("doctor")
 @click.option("-c", "--config", "config_path", metavar="FILE", help="Configuration file of the bridge.")
 @click.option("--device", metavar="PORT", help="Serial port, in place of hardware.uart.device.")
+@click.option("--pack", metavar="NAME", help="Of several packs the one to examine.")
+@click.option("--ports", is_flag=True, help="Only tell which BMS answers on which serial port.")
 @click.option("--can-interface", metavar="NAME", help="python-can interface, in place of hardware.can.interface.")
 @click.option("--can-channel", metavar="NAME", help="CAN channel, in place of hardware.can.channel.")
 @click.option(
@@ -70,6 +77,8 @@ class _Basis:
 def doctor_command(
     config_path: str | None,
     device: str | None,
+    pack: str | None,
+    ports: bool,
     can_interface: str | None,
     can_channel: str | None,
     listen_s: float,
@@ -83,10 +92,20 @@ def doctor_command(
     heard. It changes nothing and sends nothing on the CAN bus. Beside a bridge that runs here, without -c, it goes by
     the configuration and the directories which that has.
 
+    Of several packs each BMS is examined, and two names of one BMS are found. With --ports it only tells what answers
+    on which serial port: that of a running bridge is not touched, and one that another program has is not opened.
+
     \b
     Exit status: 0 when a bridge could work, warnings or not; 1 when there is a problem.
     """  # noqa: D301 -- \b is click's mark for a paragraph that is not re-wrapped
-    choices = _Choices(config_path, device, can_interface, can_channel, listen_s)
+    if ports:
+        if device is not None or pack is not None:
+            raise click.UsageError("--ports asks at every port: leave out --device and --pack")
+        from tinybms_bridge.cli.doctor.ports import show_ports
+
+        show_ports(config_path, language, as_json=as_json)
+        return
+    choices = _Choices(config_path, device, pack, can_interface, can_channel, listen_s)
     findings = run_until_signal(lambda: _collect(choices, None if as_json else language))
     if findings is None:
         fail("interrupted before everything was examined")
@@ -130,6 +149,7 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     import asyncio
 
     from tinybms_bridge.cli.doctor.can import examine_can
+    from tinybms_bridge.cli.doctor.packs import PackExamination
     from tinybms_bridge.core.settings import can_settings
     from tinybms_bridge.doctor.interface import judge_loopback
     from tinybms_bridge.doctor.machine import examine_machine
@@ -142,8 +162,9 @@ async def _examine(choices: _Choices) -> AsyncIterator[Finding]:
     config = basis.config
     for finding in basis.findings:
         yield finding
-    async for finding in _examine_bms(basis):
-        yield finding
+    if basis.knows_pack:
+        async for finding in PackExamination(config, basis.folder, basis.port, basis.pack).findings():
+            yield finding
     bridges = await asyncio.to_thread(running_bridges)
     for finding in await asyncio.to_thread(examine_machine, config.web_server, basis.folder, bridges, bind):
         yield finding
@@ -177,6 +198,7 @@ def _load(choices: _Choices, running: "CoreState | None") -> _Basis:
     from tinybms_bridge.config.configuration import Configuration
     from tinybms_bridge.config.loader import LoadedConfig, interpret
     from tinybms_bridge.config.overrides import Overrides, override
+    from tinybms_bridge.config.packs import pack_ports
     from tinybms_bridge.config.paths import state_directory
     from tinybms_bridge.doctor.verdicts import judge_configuration
     from tinybms_bridge.errors import ConfigError
@@ -189,57 +211,29 @@ def _load(choices: _Choices, running: "CoreState | None") -> _Basis:
         else:
             loaded = read_configuration(in_force.file if in_force else choices.config_path)
         config = loaded.configuration
-        port = port or loaded.document.get("hardware", {}).get("uart", {}).get("device")
+        port = port or _port_of(loaded)
         findings += judge_configuration(loaded.notices)
     except ConfigError as error:
         findings += judge_configuration((), error)
     try:
         if in_force is not None:
             config, port = interpret(in_force.values, "tinybms-bridge").configuration, choices.device
-        config = override(config, Overrides(choices.device, choices.can_interface, choices.can_channel))
+        device = choices.device if len(pack_ports(config)) == 1 else None  # of several it is examined as it is
+        config = override(config, Overrides(device, choices.can_interface, choices.can_channel))
     except ConfigError as error:
         findings += judge_configuration((), error)
     kept = running.core.state_directory if running is not None else ""
-    return _Basis(config, port, Path(kept) if kept else state_directory(config.advanced.state_directory), findings)
+    folder, packs = Path(kept) if kept else state_directory(config.advanced.state_directory), list(pack_ports(config))
+    knows_pack = choices.pack is None or choices.pack in packs
+    if not knows_pack:
+        findings.append(problem("packs", message("doctor.which_pack", name=choices.pack, packs=packs)))
+    return _Basis(config, port, folder, findings, choices.pack, knows_pack)
 
 
-async def _examine_bms(basis: _Basis) -> AsyncIterator[Finding]:
-    import asyncio
-
-    from tinybms_bridge.cli.device import connected, linked_device, read_settings
-    from tinybms_bridge.cli.doctor.port import choose_port, open_problem
-    from tinybms_bridge.core.persistence import STATE_FILE, peek_state
-    from tinybms_bridge.doctor.bms import BmsExamination
-    from tinybms_bridge.doctor.watchdog import judge_watchdog
-    from tinybms_bridge.errors import LinkError
-    from tinybms_bridge.hal.clock import SystemClock
-    from tinybms_bridge.hal.storage import MOST_STATE_BYTES, SlotStorage
-
-    config, chosen = basis.config, basis.port
-    saved = await asyncio.to_thread(peek_state, SlotStorage(basis.folder / STATE_FILE, most_bytes=MOST_STATE_BYTES))
-    uart = config.hardware.uart
-    async with linked_device(chosen or "auto") as running:
-        if running is not None:
-            state = running.link.mirror.state
-            for found in judge_watchdog(state.watchdog, SystemClock().monotonic() - state.core.started_s):
-                yield found
-            yield ok("serial port", message("doctor.through_bridge", port=running.port))
-            examination = BmsExamination(running, partial(read_settings, running), config, SystemClock(), "", saved)
-            async for finding in examination.findings():
-                yield finding
-            return
-    port, findings = await choose_port(chosen, uart.device, uart.baudrate)
-    for finding in findings:
-        yield finding
-    if port is None:
-        yield skipped("BMS", message("doctor.port_unknown"))
-        return
-    try:
-        async with connected(port, uart.baudrate) as client:
-            yield ok("serial port", message("doctor.open", what=port))
-            examination = BmsExamination(client, partial(read_settings, client), config, SystemClock(), port, saved)
-            async for finding in examination.findings():
-                yield finding
-    except LinkError as error:
-        yield await asyncio.to_thread(open_problem, port, error)
-        yield skipped("BMS", message("doctor.port_not_open"))
+def _port_of(loaded: "LoadedConfig") -> str | None:
+    """Return the port of the only pack as the file has it; None where it names none, or there are several packs."""
+    if loaded.configuration.packs:
+        (port, *others) = (pack.uart.device for pack in loaded.configuration.packs.values())
+        return None if others else port
+    device: str | None = loaded.document.get("hardware", {}).get("uart", {}).get("device")
+    return device

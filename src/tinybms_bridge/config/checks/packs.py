@@ -1,14 +1,13 @@
 """Checks of packs that need each other's port, name and unit."""
 
-import os
-import stat
 from collections.abc import Callable, Hashable, Iterator, Mapping
 
 from tinybms_bridge.config.checks.finding import ConfigFinding
 from tinybms_bridge.config.models.packs import PackEntry
+from tinybms_bridge.hal.serial import port_id
 from tinybms_bridge.words import Message, message
 
-__all__ = ["pack_findings", "port_of"]
+__all__ = ["pack_findings"]
 
 _AUTO = "auto"
 
@@ -21,7 +20,7 @@ def pack_findings(packs: Mapping[str, PackEntry]) -> Iterator[ConfigFinding]:
     units = {name: pack.serial_number.upper() for name, pack in packs.items() if pack.serial_number}
     yield from _doubled(".serial_number", units, lambda other: message("config.same_unit", pack=other))
     devices = {name: pack.uart.device for name, pack in packs.items() if pack.uart.device not in ("", _AUTO)}
-    ports = {name: port_of(device) for name, device in devices.items()}
+    ports = {name: port_id(device) for name, device in devices.items()}
     yield from _doubled(".uart.device", ports, lambda other: message("config.same_port", pack=other))
     only_here = len(packs) == 1 and not next(iter(packs.values())).enabled  # is told already, and all that matters
     for name, pack in packs.items():
@@ -30,16 +29,6 @@ def pack_findings(packs: Mapping[str, PackEntry]) -> Iterator[ConfigFinding]:
             yield ConfigFinding((path,), (message("config.pack_without_port"),))
         elif pack.uart.device == _AUTO and len(packs) > 1:
             yield ConfigFinding((path,), (message("config.auto_of_several"),))
-
-
-def port_of(device: str) -> Hashable:
-    """Return what is the same for two paths that lead to one serial port. Blocks."""
-    path = os.path.realpath(device)
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return path
-    return found.st_rdev if stat.S_ISCHR(found.st_mode) else path
 
 
 def _in_service(packs: Mapping[str, PackEntry]) -> Iterator[ConfigFinding]:

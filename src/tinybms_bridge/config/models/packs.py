@@ -64,7 +64,7 @@ class PackEntry(Section):
             "Serial number",
             "Serial number of the BMS that this pack has to have; empty takes the one that answers at the port.",
             rule=message("must_be.bms_serial"),
-            pattern=r"^(?:[0-9A-Fa-f]{24})?$",
+            pattern=r"^(?:(?!0{24}$|[Ff]{24}$)[0-9A-Fa-f]{24})?$",
         ),
     ] = ""
 

@@ -122,6 +122,10 @@ class _Cell:
     pack: str
 
 
+_HEARD_S = 3
+"""A pack beside others that gives no sample for so long is not fresh any more, however the battery is."""
+
+
 class _Measured:
     """What is measured of the battery or of one pack."""
 
@@ -132,6 +136,7 @@ class _Measured:
         self._counted_ah = 0.0
         self._told: tuple[int, ...] = (0,) * 5
         self._last: Snapshot | None = None
+        self._unheard_s = 0
         self.clear()
 
     def clear(self) -> None:
@@ -146,8 +151,14 @@ class _Measured:
         self._highest: _Cell | None = None
         self._told = self._counted()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether it has given samples in the last seconds, as ``add_second`` counts them."""
+        return self._unheard_s <= _HEARD_S
+
     def add(self, snapshot: Snapshot) -> None:
         """Take an accepted snapshot."""
+        self._unheard_s = 0
         self.sums.add(pack_values(snapshot))
         self.temperatures.add(temperature_values(snapshot))
         self._energy.add(snapshot)
@@ -165,6 +176,7 @@ class _Measured:
 
     def add_second(self) -> None:
         """Take a second with fresh data."""
+        self._unheard_s += 1
         self.fresh_s += 1
         if self._last is not None:
             self._directions[direction_of(self._last)] += 1
@@ -304,7 +316,8 @@ class StepBuilder:
         if self._freshness is Freshness.FRESH:
             self._battery.add_second()
             for pack in self._packs.values():
-                pack.add_second()
+                if pack.is_heard:
+                    pack.add_second()
         self._hold_s += self._freshness is Freshness.HOLD
         self._silent_s += self._freshness is Freshness.SILENT
         for latency_ms in latencies_ms:

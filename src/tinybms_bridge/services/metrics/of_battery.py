@@ -9,6 +9,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits.model import ChargeState, Limits, Quantity
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus, Snapshot
+from tinybms_bridge.battery.state import PackCondition, PackState
 from tinybms_bridge.services.metrics.family import Family, Picture, Present, Reading, counter, gauge, info
 
 __all__ = ["BATTERY"]
@@ -128,6 +129,43 @@ def _of_limits(get: Callable[[Limits], float]) -> Callable[[Picture], Iterable[R
     def read(picture: Picture) -> Iterable[Reading]:
         limits = picture.moment.view.limits
         return [] if limits is None else [((), get(limits))]
+
+    return read
+
+
+def _of_parts(get: Callable[[PackState], float | None]) -> Callable[[Picture], Iterable[Reading]]:
+    """Return what reads the part of each of several packs; the only one has none."""
+
+    def read(picture: Picture) -> Iterator[Reading]:
+        if len(picture.moment.packs) > 1:
+            for pack, _ in _measured_packs(picture):
+                yield (pack,), get(picture.moment.battery.pack(pack))
+
+    return read
+
+
+def _conditions(picture: Picture) -> Iterator[Reading]:
+    if picture.heard and len(picture.moment.packs) > 1:
+        for pack, state in picture.moment.battery.packs.items():
+            for labels, value in _all_of(PackCondition, state.condition):
+                yield (pack, *labels), value
+
+
+def _born(get: Callable[[Limits], float]) -> Callable[[Picture], Iterable[Reading]]:
+    def read(picture: Picture) -> Iterator[Reading]:
+        if len(picture.moment.packs) > 1:
+            for pack, view in picture.moment.packs.items():
+                if view.limits is not None:
+                    yield (pack,), get(view.limits)
+
+    return read
+
+
+def _pack_energy(get: Callable[[EnergyTotals], float]) -> Callable[[Picture], Iterable[Reading]]:
+    def read(picture: Picture) -> Iterator[Reading]:
+        if picture.heard and len(picture.moment.packs) > 1:
+            for pack, state in picture.moment.battery.packs.items():
+                yield (pack,), get(state.saved_energy) * _JOULES_PER_WH
 
     return read
 
@@ -307,6 +345,70 @@ BATTERY: tuple[Family, ...] = (
         _pack_temperatures,
         "pack",
         "sensor",
+    ),
+    gauge(
+        "pack_condition",
+        "1 for the part that a pack has in a battery of several.",
+        Present.HEARD,
+        _conditions,
+        "pack",
+        "condition",
+    ),
+    gauge(
+        "pack_charge_share_ratio",
+        "Part of a pack of several in the charge current of the battery, 0 to 1.",
+        Present.LIVE,
+        _of_parts(lambda pack: pack.charge_share),
+        "pack",
+    ),
+    gauge(
+        "pack_discharge_share_ratio",
+        "Part of a pack of several in the discharge current of the battery, 0 to 1.",
+        Present.LIVE,
+        _of_parts(lambda pack: pack.discharge_share),
+        "pack",
+    ),
+    gauge(
+        "pack_charge_blocked",
+        "1 while nothing flows into a pack of several.",
+        Present.LIVE,
+        _of_parts(lambda pack: float(pack.charge_blocked)),
+        "pack",
+    ),
+    gauge(
+        "pack_discharge_blocked",
+        "1 while nothing is to flow out of a pack of several.",
+        Present.LIVE,
+        _of_parts(lambda pack: float(pack.discharge_blocked)),
+        "pack",
+    ),
+    gauge(
+        "pack_ccl_amperes",
+        "Charge current that a pack of several bears by itself.",
+        Present.LIVE,
+        _born(lambda limits: limits.ccl_a),
+        "pack",
+    ),
+    gauge(
+        "pack_dcl_amperes",
+        "Discharge current that a pack of several bears by itself.",
+        Present.LIVE,
+        _born(lambda limits: limits.dcl_a),
+        "pack",
+    ),
+    counter(
+        "pack_charged_joules",
+        "Energy into a pack of several; divided by 3.6e6 it is kWh.",
+        Present.HEARD,
+        _pack_energy(lambda totals: totals.charged_wh),
+        "pack",
+    ),
+    counter(
+        "pack_discharged_joules",
+        "Energy out of a pack of several; divided by 3.6e6 it is kWh.",
+        Present.HEARD,
+        _pack_energy(lambda totals: totals.discharged_wh),
+        "pack",
     ),
     gauge("cell_voltage_volts", "Voltage of a cell, numbered from 1.", Present.LIVE, _cell_voltages, "pack", "cell"),
     gauge(

@@ -27,6 +27,7 @@ from tinybms_bridge.battery.alarms import AlarmName
 from tinybms_bridge.battery.limits.model import ChargeState
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import BmsStatus, Identity
+from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.words import Language, say
 
 __all__ = ["WORDS", "Announcement", "PackDevice", "devices"]
@@ -113,6 +114,23 @@ _PACK = (
     _Sensor("highest_cell", state_class="", icon="mdi:battery-high", diagnostic=True),
 )  # fmt: skip
 
+_OF_SEVERAL = (
+    _Sensor(
+        "condition", device_class="enum", state_class="", icon="mdi:battery-check",
+        options=tuple(PackCondition),
+    ),
+    _Sensor("charge_share_percent", "%", precision=0, icon="mdi:chart-pie"),
+    _Sensor("discharge_share_percent", "%", precision=0, icon="mdi:chart-pie"),
+    _Sensor("ccl_limit_a", "A", "current", precision=1, icon="mdi:battery-arrow-up"),
+    _Sensor("dcl_limit_a", "A", "current", precision=1, icon="mdi:battery-arrow-down"),
+    _Sensor("charged_kwh", "kWh", "energy", "total_increasing", 2),
+    _Sensor("discharged_kwh", "kWh", "energy", "total_increasing", 2),
+)  # fmt: skip
+"""Of a pack beside others: the only one has all of it in the battery."""
+
+_BLOCKED = (("charge_blocked", "mdi:battery-off"), ("discharge_blocked", "mdi:battery-off-outline"))
+"""True and false values of a pack beside others: name, icon."""
+
 _MOST_CELLS = 16
 """Of a TinyBMS."""
 
@@ -161,7 +179,9 @@ _CHOICES = (
 
 WORDS = frozenset(
     {
-        *(each.name for each in (*_BATTERY, *_PACK)),
+        *(each.name for each in (*_BATTERY, *_PACK, *_OF_SEVERAL)),
+        *(each[0] for each in _BLOCKED),
+        "alarms",
         *(f"temperature_{each}" for each in _TEMPERATURES),
         *(each[0] for each in (*_SWITCHES, *_BUTTONS, *_CHOICES)),
     }
@@ -216,7 +236,10 @@ def devices(
     yield _device(prefix, node, about, battery, components, expiry_s)
     for pack in packs:
         part = f"{node}_pack_{_slug(pack.name)}"  # no entity of the battery begins so, whatever a pack is called
-        components = dict(_pack_components(part, f"{root}/packs/{pack.name}/state", pack, language))
+        topic = f"{root}/packs/{pack.name}/state"
+        components = dict(_pack_components(part, topic, pack, language))
+        if len(packs) > 1:
+            components |= _part_components(part, topic, language)
         told = _pack_device(part, node, f"{name} {pack.name}", pack.identity)
         yield _device(prefix, part, about, told, components, expiry_s)
 
@@ -295,6 +318,17 @@ def _pack_components(
         title = say("ha.cell", {"cell": cell}, language)
         name, told = _sensor(part, topic, sensor, language, f"value_json.cells_mv[{cell - 1}]", title)
         yield from {name: told}.items() if cell <= pack.cells else _taken_away({name: told}).items()
+
+
+def _part_components(part: str, topic: str, language: Language) -> dict[str, dict[str, object]]:
+    """Return what a pack has beside others; an alarm of it is one entity, which names them."""
+    found = dict(_sensor(part, topic, sensor, language) for sensor in _OF_SEVERAL)
+    for name, icon in _BLOCKED:
+        template = f"{{{{ {{true: 'ON', false: 'OFF'}}.get(value_json.{name}, 'None') }}}}"
+        found |= [_binary(part, topic, name, _word(name, language), template, "", icon, diagnostic=False)]
+    template = "{{ 'None' if value_json.condition is none else 'ON' if value_json.alarms else 'OFF' }}"
+    found |= [_binary(part, topic, "alarms", _word("alarms", language), template, "problem", "", diagnostic=False)]
+    return found
 
 
 def _command_components(node: str, root: str, language: Language) -> Iterator[tuple[str, dict[str, object]]]:

@@ -14,6 +14,7 @@ import orjson
 
 from tinybms_bridge.battery.alarm_words import alarm_kind, alarm_message
 from tinybms_bridge.battery.alarms import AlarmLevel, AlarmName
+from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.headline import overall
 from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.state import PackState
@@ -22,6 +23,7 @@ from tinybms_bridge.link.event_list import EventRecord
 from tinybms_bridge.services.flat import (
     active_levels,
     cells_mv,
+    extremes_now,
     last_numbers,
     limit_numbers,
     live_registers,
@@ -63,7 +65,7 @@ class Sealer:
 def battery_document(core: Core, moment: Moment, energy_kwh: tuple[float | None, float | None]) -> dict[str, object]:
     """Return the state of the battery; ``energy_kwh`` is what was charged and discharged."""
     view, limits, config = moment.view, moment.view.limits, core.store.in_force
-    outputs = core.outputs().values()
+    outputs, several = core.outputs().values(), len(moment.packs) > 1
     reaches_gx = any(each.up and each.keepalive_ok for each in outputs)
     return {
         **pack_measured(view),
@@ -81,6 +83,7 @@ def battery_document(core: Core, moment: Moment, energy_kwh: tuple[float | None,
         **{f"{each.value}_inhibited": _inhibited(core, each) for each in Direction},
         "gx": reaches_gx,
         "packs": len(moment.packs),
+        **({"balancing_bits": None, "members": moment.battery.members, **extremes_now(moment)} if several else {}),
         "profile": config.cvl.profile,
         "log_level": config.logging.log_level,
         "version": core.version,
@@ -100,11 +103,35 @@ def pack_document(name: str, moment: Moment) -> dict[str, object]:
         "highest_cell": measured.cells.max_number if measured else None,
         "serial_number": "" if identity is None else identity.serial_number,
         "firmware": "" if identity is None else identity.firmware,
+        **(_part(name, moment) if len(moment.packs) > 1 else {}),
         "last": None if last is None else {"at": last.at(moment.at), "cells_mv": cells_mv(last.snapshot)},
     }
 
 
 _UNSEEN = PackState()
+
+
+def _part(name: str, moment: Moment) -> dict[str, object]:
+    """Return the part of a pack in a battery of several, with the counters that are its own."""
+    pack, view = moment.battery.pack(name), moment.packs.get(name, View())
+    live, heard = view.measured is not None, moment.hearing.connected
+    counted = pack.saved_energy if heard and pack.saved_energy != EnergyTotals() else None
+    return {
+        "condition": pack.condition if heard else None,
+        "charge_share_percent": _percent(pack.charge_share) if live else None,
+        "discharge_share_percent": _percent(pack.discharge_share) if live else None,
+        "charge_blocked": pack.charge_blocked if live else None,
+        "discharge_blocked": pack.discharge_blocked if live else None,
+        "ccl_limit_a": None if view.limits is None else view.limits.ccl_a,
+        "dcl_limit_a": None if view.limits is None else view.limits.dcl_a,
+        "charged_kwh": None if counted is None else counted.charged_wh / 1000.0,
+        "discharged_kwh": None if counted is None else counted.discharged_wh / 1000.0,
+        "alarms": {each.value: int(level) for each, level in pack.alarms.active().items()} if heard else {},
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else share * 100.0
 
 
 def alarms_document(moment: Moment, language: Language) -> dict[str, object]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tinybms_bridge.battery.inhibits import Direction
+from tinybms_bridge.battery.inhibits import LONGEST_INHIBIT_S, Direction
 from tinybms_bridge.config.store import ConfigStore
 from tinybms_bridge.errors import BridgeError, ConfigError
 from tinybms_bridge.hal.blocking import RunBlocking
@@ -32,7 +32,6 @@ NAMES = ("inhibit", "release", "profile", "log_level")
 _LONGEST_BYTES = 2048
 """Longer than any command."""
 _LONGEST_ID = 100
-_LONGEST_S = 7 * 24 * 3600.0
 _BURST = 10
 _PER_S = 1.0
 """A person, or an automation, wants no more; a thousand a second are a fault, and must not wear out file and log."""
@@ -109,9 +108,11 @@ class Orders:
         direction = _direction(given)
         duration_s, reason = given.get("duration_s"), given.get("reason", "")
         if duration_s is not None and (
-            isinstance(duration_s, bool) or not isinstance(duration_s, int | float) or not 1 <= duration_s <= _LONGEST_S
+            isinstance(duration_s, bool)
+            or not isinstance(duration_s, int | float)
+            or not 1 <= duration_s <= LONGEST_INHIBIT_S
         ):
-            raise _RefusedError(message("mqtt.wrong_duration", longest_s=_LONGEST_S))
+            raise _RefusedError(message("mqtt.wrong_duration", longest_s=LONGEST_INHIBIT_S))
         if not isinstance(reason, str) or len(reason) > 200 or not reason.isprintable():
             raise _RefusedError(message("mqtt.wrong_reason"))
         noted = inhibit_noted(direction, duration_s, reason, _BY)

@@ -4,5 +4,5 @@ The build of the pages takes them (``scripts/ui_sources.py``); no process loads 
 ``{name:one|many}`` for a word that follows a number; numbers and times come in the form of the language already.
 """
 
-PAGES = ("common", "overview", "history", "settings", "connections", "bms", "diagnostics", "access", "setup")
+PAGES = ("common", "overview", "history", "settings", "packs", "connections", "bms", "diagnostics", "access", "setup")
 """Names of the modules; ``common`` is what every page has."""

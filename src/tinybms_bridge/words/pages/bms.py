@@ -4,8 +4,6 @@ __all__ = ["WORDS"]
 
 WORDS = {
     "title": ("Battery management system (BMS)", "Système de gestion de la batterie (BMS)"),
-    "packs": ("Packs", "Packs"),
-    "pack": ("Pack {name}", "Pack {name}"),
     "pack_gone": (
         "There is no pack {name} any more. What you have typed for it is kept while this page is open.",
         "Le pack {name} n’existe plus. Ce que vous avez saisi pour lui est gardé tant que cette page est ouverte.",

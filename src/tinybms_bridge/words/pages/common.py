@@ -9,6 +9,8 @@ WORDS = {
     "history": ("History", "Historique"),
     "settings": ("Settings", "Réglages"),
     "configuration": ("Configuration", "Configuration"),
+    "packs": ("Packs", "Packs"),
+    "pack": ("Pack {name}", "Pack {name}"),
     "connections": ("Connections", "Connexions"),
     "services_troubled": ("does not work: {names}", "ne fonctionne pas : {names}"),
     "bms": ("BMS", "BMS"),

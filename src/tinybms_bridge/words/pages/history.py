@@ -23,7 +23,6 @@ WORDS = {
     "wrong_order": ("The beginning has to be before the end.", "Le début doit précéder la fin."),
     "of": ("Of", "De"),
     "battery": ("the whole battery", "toute la batterie"),
-    "pack": ("Pack {name}", "Pack {name}"),
     "csv_shown": ("What is shown as CSV", "CSV de l’affichage"),
     "csv_all": ("Everything as CSV", "CSV complet"),
     "csv_records": ("These records as CSV", "CSV de ces relevés"),

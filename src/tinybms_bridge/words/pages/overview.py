@@ -45,7 +45,17 @@ WORDS = {
     "state_IMBALANCE_HOLD_text": ("cells are apart, the voltage waits", "cellules inégales, la tension attend"),
     "state_SUSTAIN": ("Sustain", "Sustain"),
     "state_SUSTAIN_text": ("nearly empty, what is left is kept", "presque vide, le reste est préservé"),
-    "pack": ("Pack {name}", "Pack {name}"),
+    "take_out": ("Take out of service", "Mettre hors service"),
+    "take_out_text": (
+        "Disconnect it first: it is not read any more, and the battery is charged as if it were not there.",
+        "Débranchez-le d’abord : il n’est plus lu, et la batterie est chargée comme s’il n’était pas là.",
+    ),
+    "put_back": ("Put back", "Remettre"),
+    "share_in": ("{percent} % of what flows in", "{percent} % de ce qui entre"),
+    "share_out": ("{percent} % of what flows out", "{percent} % de ce qui sort"),
+    "bears": ("bears {current}", "supporte {current}"),
+    "blocked_in": ("takes nothing", "ne prend rien"),
+    "blocked_out": ("gives nothing", "ne donne rien"),
     "cells": ("Cells", "Cellules"),
     "cells_summary": (
         "{count} cells from {lowest} V (cell {lowest_cell}) to {highest} V (cell {highest_cell}), {delta} mV apart",

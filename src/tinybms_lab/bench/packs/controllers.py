@@ -1,16 +1,22 @@
 """What decides the limits of several packs in a run, and what would be too simple."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from tinybms_bridge.battery.limits import LimitSettings
+from tinybms_bridge.battery.energy import EnergyTotals
+from tinybms_bridge.battery.limits import LimitSettings, Memory, in_wire_steps
+from tinybms_bridge.battery.limits.packs import PacksMemory, PacksSettings, begin_packs, step_packs
+from tinybms_bridge.battery.plausibility import PlausibilityMemory, PlausibilitySettings, judge
+from tinybms_bridge.battery.saved_state import SavedState
 from tinybms_bridge.battery.snapshot import Snapshot
 from tinybms_lab.bench.controllers import EngineController, SentLimits, quantised
 
-__all__ = ["PacksController", "PlainSumController"]
+__all__ = ["PacksController", "PacksEngineController", "PlainSumController"]
 
+_PLAUSIBLE = PlausibilitySettings()
 _NO_STATISTICS = (0.0, 0.0)
 
 
@@ -29,6 +35,69 @@ class PacksController(Protocol):
     def restart(self) -> None:
         """Forget everything that a restart of the bridge forgets."""
         ...
+
+
+class PacksEngineController:
+    """The charge-limit engine of several packs.
+
+    Args:
+        settings: of the engine.
+        names: the packs, in their order.
+        longest_step_s: longest time between two samples in calm times, which must not count as silence.
+
+    """
+
+    def __init__(self, settings: PacksSettings, names: tuple[str, ...], longest_step_s: float) -> None:
+        self.name = "engine"
+        self._names = names
+        self._fine = settings
+        freshness = settings.limits.freshness
+        patience_s = max(freshness.fresh_timeout_s, 2.0 * longest_step_s)
+        patient = replace(settings.limits, freshness=replace(freshness, fresh_timeout_s=patience_s))
+        self._coarse = replace(settings, limits=patient)
+        self._memory = PacksMemory()
+        self._believed = {name: PlausibilityMemory() for name in names}
+        self._last_s: float | None = None
+
+    def decide(self, samples: Mapping[str, Snapshot], now_s: float) -> SentLimits | None:
+        """See ``PacksController.decide``."""
+        accepted = {name: self._accept(name, sample) for name, sample in samples.items()}
+        outcome, self._memory = step_packs(accepted, self._settings(now_s), self._memory, now_s, enabled=self._names)
+        if outcome.limits is None or not outcome.limits.may_send:
+            return None
+        limits = in_wire_steps(outcome.limits)
+        shown = outcome.combined
+        return replace(
+            quantised(limits.cvl_v, limits.ccl_a, limits.dcl_a, limits.state, now_s),
+            in_doubt=any(pack.engine.readings.read_again for pack in self._memory.packs.values()),
+            soc_percent=math.nan if shown is None else shown.pack.soc_percent,
+            balancing=limits.balancing.active,
+        )
+
+    def restart(self) -> None:
+        """See ``PacksController.restart``: what is saved of the battery and of each unit comes back, nothing else."""
+        packs = {name: _saved(pack.engine) for name, pack in self._memory.packs.items()}
+        self._memory = begin_packs(_saved(self._memory.battery), packs)
+        self._believed = {name: PlausibilityMemory() for name in self._names}
+
+    def _accept(self, name: str, sample: Snapshot) -> Snapshot | None:
+        """Return a sample without what cannot be true; None for one that is no use."""
+        before = self._believed[name].accepted
+        _, self._believed[name] = judge(self._believed[name], sample, _PLAUSIBLE)
+        after = self._believed[name].accepted
+        return None if after is before else after
+
+    def _settings(self, now_s: float) -> PacksSettings:
+        """Return the settings; after a long step of the bench a gap between samples is no sign of silence."""
+        gap_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        return self._coarse if gap_s > self._fine.limits.freshness.fresh_timeout_s / 2.0 else self._fine
+
+
+def _saved(memory: Memory) -> Memory:
+    """Return what is left of a memory after it was saved and read."""
+    written = json.dumps(SavedState.of(EnergyTotals(), memory).to_document())
+    return SavedState.from_document(json.loads(written)).memory
 
 
 class PlainSumController:

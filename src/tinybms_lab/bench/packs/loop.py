@@ -16,7 +16,7 @@ from tinybms_lab.bench.dirt import DirtPlayer, Sensors
 from tinybms_lab.bench.loop import StepSize, demands, spread_ah
 from tinybms_lab.bench.packs.controllers import PacksController
 from tinybms_lab.bench.packs.own_limits import OwnLimits
-from tinybms_lab.bench.packs.plan import PackFaultKind, PackFaults, PackPlan, PacksScenario
+from tinybms_lab.bench.packs.plan import PackFaultKind, PackFaults, PacksScenario, ParallelPack
 from tinybms_lab.bench.protections import Protection
 from tinybms_lab.bench.trace import STATES, Run, Trace
 from tinybms_lab.bms.parallel import Branch, branch_of, split
@@ -28,6 +28,8 @@ __all__ = ["PackColumn", "PackRun", "PackTrip", "PacksRun", "PacksSimulation", "
 _HURRY_S = 0.08
 _AGAIN = 4
 """As in the loop of one pack: a bridge in doubt reads again at once, and so often within a step."""
+_NEAR_FULL_SHARE = 0.06
+"""Steps are short before the cell voltage takes anything of CCL, since each pack is judged by what it then bears."""
 _HOLD_S = 30.0
 """So long after the last sample of a pack charging stays stopped; then the battery goes on without its data."""
 _HEALTHY_SOC, _HEALTHY_SHARE = 0.15, 0.8
@@ -69,7 +71,7 @@ class PackRun:
     """What a run leaves of one pack."""
 
     name: str
-    plan: PackPlan
+    plan: ParallelPack
     trace: Trace
     trips: tuple[PackTrip, ...]
     hard_openings: int
@@ -89,13 +91,13 @@ class PacksRun:
 class _Pack:
     """One pack during a run."""
 
-    def __init__(self, name: str, plan: PackPlan, scenario: PacksScenario, number: int) -> None:
+    def __init__(self, name: str, plan: ParallelPack, scenario: PacksScenario, number: int) -> None:
         battery, seed = plan.battery, scenario.seed + 17 * number
         self.name, self.plan = name, plan
         self.cells = battery.build()
         self.bms = BenchBms(battery, self.cells.soc * 100.0, Sensors(plan.sensors, battery.cells, seed))
         self.dirt = DirtPlayer(plan.dirt, scenario.start_s, seed)
-        self.own = OwnLimits(self.bms.ratings, scenario.settings)
+        self.own = OwnLimits(self.bms.ratings, scenario.settings, feed_in=scenario.system.feed_in)
         self.trace = Trace(PackColumn)
         self.trips: list[PackTrip] = []
         self.open_v, self.ohms = self.cells.tangents()
@@ -165,7 +167,7 @@ class _Pack:
         most_w = _HEALTHY_SHARE * ratings.discharge_over_current_a * sum(self.open_v)
         return max(self.cells.temperatures_c) < ratings.over_heat_c - 10.0 and load_w / INVERTER_EFFICIENCY < most_w
 
-    def record(self, load_w: float) -> None:
+    def record(self, load_w: float, sent: SentLimits | None) -> None:
         temperatures_c = self.cells.temperatures_c
         highest_v, lowest_v = max(self.cells_v), min(self.cells_v)
         self.trace.add(
@@ -176,7 +178,7 @@ class _Pack:
                 lowest_v,
                 self.cells.soc * 100.0,
                 min(temperatures_c),
-                self.own.charge_a(highest_v, temperatures_c),
+                self.own.charge_a(highest_v, temperatures_c, balancing=sent is not None and sent.balancing),
                 self.own.discharge_a(temperatures_c),
                 float(self.carries(load_w)),
                 float(self.plugged),
@@ -185,13 +187,14 @@ class _Pack:
 
 
 class _AllDirt:
-    """The dirt of every line, as ``StepSize`` asks for it."""
+    """The dirt of every line, as ``StepSize`` asks for it; every reading matters too when a pack goes or comes."""
 
-    def __init__(self, players: Sequence[DirtPlayer]) -> None:
+    def __init__(self, players: Sequence[DirtPlayer], faults: PackFaults) -> None:
         self._players = players
+        self._faults = faults
 
     def close(self, now_s: float) -> bool:
-        return any(player.close(now_s) for player in self._players)
+        return self._faults.close(now_s) or any(player.close(now_s) for player in self._players)
 
     def active(self, now_s: float) -> bool:
         return any(player.active(now_s) for player in self._players)
@@ -214,8 +217,8 @@ class PacksSimulation:
         """Current of the battery in the last step."""
         self._controller = controller
         self._faults = PackFaults(scenario)
-        self._dirt = _AllDirt([pack.dirt for pack in self.packs])
-        self._step_size = StepSize(scenario, self._dirt)
+        self._dirt = _AllDirt([pack.dirt for pack in self.packs], self._faults)
+        self._step_size = StepSize(scenario, self._dirt, _NEAR_FULL_SHARE)
         self._bursts = Bursts()
         self._decided: SentLimits | None = None
         self._sent: SentLimits | None = None
@@ -255,7 +258,7 @@ class PacksSimulation:
             pack.current_a, pack.equalising_a = current_a, equalising_a
             pack.charge(dt_s, (pack.plan.ambient or scenario.ambient).at(now_s))
             pack.observe(self.now_s, dt_s, flow.offered_a * share)
-            pack.record(load_w)
+            pack.record(load_w, self._sent)
         self._record(dt_s, sun_w, load_w, flow, flows.bus_v)
 
     def _communicate(self, dt_s: float) -> None:

@@ -18,23 +18,29 @@ class OwnLimits:
     Args:
         ratings: of its BMS.
         settings: of the engine.
+        feed_in: chargers obey no CCL; then the voltage of the cells is that of CVL, and takes nothing of the current.
 
     """
 
-    def __init__(self, ratings: Ratings, settings: LimitSettings) -> None:
+    def __init__(self, ratings: Ratings, settings: LimitSettings, *, feed_in: bool = False) -> None:
         context = make_context(_at_rest(ratings), ratings, settings)
-        assert context is not None
+        higher = make_context(_at_rest(ratings), ratings, settings, balancing=True)
         self._ratings = ratings
         self._charging = context.charging
-        self._by_cell = context.curves["charge_by_cell_voltage"]
+        name = "charge_by_cell_voltage"
+        self._by_cell = None if feed_in else (context.curves[name], higher.curves[name])
         self._by_warmth = context.curves["charge_by_temperature"]
         self._discharge_by_warmth = context.curves["discharge_by_temperature"]
 
-    def charge_a(self, highest_v: float, temperatures_c: Sequence[float]) -> float:
-        """Return the most that may flow in: register 318, less by the highest cell and by the temperature."""
+    def charge_a(self, highest_v: float, temperatures_c: Sequence[float], *, balancing: bool = False) -> float:
+        """Return the most that may flow in: register 318, less by the highest cell and by the temperature.
+
+        ``balancing``: cells are held at a higher voltage for a day, and bear a current there.
+        """
         most_a = self._ratings.charge_over_current_a
         coldest_c, hottest_c = min(temperatures_c), max(temperatures_c)
-        share = min(self._by_cell.at(highest_v), self._by_warmth.at(coldest_c), self._by_warmth.at(hottest_c))
+        by_cell = 1.0 if self._by_cell is None else self._by_cell[balancing].at(highest_v)
+        share = min(by_cell, self._by_warmth.at(coldest_c), self._by_warmth.at(hottest_c))
         return min(most_a * share, self._charging.cold_a(coldest_c))
 
     def discharge_a(self, temperatures_c: Sequence[float]) -> float:

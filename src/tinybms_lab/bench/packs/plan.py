@@ -11,14 +11,16 @@ from tinybms_lab.bench.scenario import FaultPlayer, Scenario
 from tinybms_lab.bench.weather import Profile
 from tinybms_lab.bms.bank import CABLE_OHM
 
-__all__ = ["PackFault", "PackFaultKind", "PackFaults", "PackPlan", "PacksScenario", "as_one"]
+__all__ = ["PackFault", "PackFaultKind", "PackFaults", "PacksScenario", "ParallelPack", "as_one"]
 
+_CLOSE_S = (-5.0, 45.0)
+"""From before a change until a battery has decided to do without a silent pack, in a scenario of longer steps."""
 _EDGE_S = 120.0
 """After something has happened to a pack every second counts for so long."""
 
 
 @dataclass(frozen=True, slots=True)
-class PackPlan:
+class ParallelPack:
     """One pack, and how its BMS reads it."""
 
     battery: BatteryPlan
@@ -64,13 +66,13 @@ class PackFault:
 class PacksScenario(Scenario):
     """A scenario whose battery is several packs; ``battery`` is all of them as one."""
 
-    packs: dict[str, PackPlan] = field(default_factory=dict, hash=False)
+    packs: dict[str, ParallelPack] = field(default_factory=dict, hash=False)
     pack_faults: tuple[PackFault, ...] = ()
     pack_top_percent: float = 0.0
     """Least true state of charge that every pack reaches."""
 
 
-def as_one(plans: Sequence[PackPlan]) -> BatteryPlan:
+def as_one(plans: Sequence[ParallelPack]) -> BatteryPlan:
     """Return packs as one battery: the sums of their capacities and ratings, cells as unequal as the first one's."""
     batteries = [plan.battery for plan in plans]
     capacity_ah = sum(battery.capacity_ah for battery in batteries)
@@ -99,6 +101,7 @@ class PackFaults(FaultPlayer):
     def __init__(self, scenario: PacksScenario) -> None:
         super().__init__(scenario)
         self._start_s = scenario.start_s
+        self._coarse = scenario.step_s > scenario.poll_s
         self._pack_faults = scenario.pack_faults
         self._edges_s = sorted(
             self._start_s + time_s
@@ -111,6 +114,10 @@ class PackFaults(FaultPlayer):
     def active(self) -> bool:
         """Whether anything is wrong with all, or has just happened to one."""
         return super().active or any(at_s <= self._now_s < at_s + _EDGE_S for at_s in self._edges_s)
+
+    def close(self, now_s: float) -> bool:
+        """Return whether every reading matters now, in a scenario whose steps are longer than that."""
+        return self._coarse and any(_CLOSE_S[0] <= now_s - at_s < _CLOSE_S[1] for at_s in self._edges_s)
 
     def next_change_s(self, now_s: float) -> float:
         """See ``FaultPlayer.next_change_s``."""

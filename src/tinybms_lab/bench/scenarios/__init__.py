@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from tinybms_lab.bench.packs.plan import PacksScenario
 from tinybms_lab.bench.scenario import Scenario
 from tinybms_lab.bench.scenarios import (
     batteries,
@@ -14,12 +15,13 @@ from tinybms_lab.bench.scenarios import (
     empties,
     links,
     months,
+    packs,
     readings,
     registers,
     user_profiles,
 )
 
-__all__ = ["DIRTY", "LONG", "SCENARIOS", "UNCONFIGURED"]
+__all__ = ["DIRTY", "FAMILIES", "LONG", "PACKS", "SCENARIOS", "UNCONFIGURED"]
 
 UNCONFIGURED: Mapping[str, Scenario] = MappingProxyType(
     {s.name: s for part in (days, batteries, disturbances, empties, colds) for s in part.SCENARIOS}
@@ -31,7 +33,15 @@ DIRTY: Mapping[str, Scenario] = MappingProxyType(
 """Those of bad input, each with bounds for what has to flow and what may."""
 LONG: Mapping[str, Scenario] = MappingProxyType({s.name: s for part in (months, registers) for s in part.SCENARIOS})
 """Weeks and months; the command plays all of each, the tests a part."""
+PROFILES: Mapping[str, Scenario] = MappingProxyType({s.name: s for s in user_profiles.SCENARIOS})
+"""Those of what users ask for."""
+PACKS: Mapping[str, PacksScenario] = MappingProxyType({s.name: s for s in packs.SCENARIOS})
+"""Those of several packs in parallel."""
+FAMILIES: Mapping[str, Mapping[str, Scenario]] = MappingProxyType(
+    {"days": UNCONFIGURED, "profiles": PROFILES, "dirty": DIRTY, "long": LONG, "packs": PACKS}
+)
+"""Every scenario by name, by the name of what it belongs to."""
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
-    {**UNCONFIGURED, **{s.name: s for s in user_profiles.SCENARIOS}, **DIRTY, **LONG}
+    {name: scenario for family in FAMILIES.values() for name, scenario in family.items()}
 )
 """Every scenario by name."""

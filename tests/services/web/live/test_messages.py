@@ -19,6 +19,7 @@ from tinybms_bridge.battery.limits import LimitCode, Quantity, Reason
 from tinybms_bridge.battery.notices import NoticeName, Notices
 from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import Last, View
+from tinybms_bridge.config.models.web_server import WebServer
 from tinybms_bridge.link.event_list import EventRecord, EventSource
 from tinybms_bridge.link.state import CanState, MonitoredFrame, UartState
 from tinybms_bridge.services.ports import Moment
@@ -38,6 +39,8 @@ from tinybms_bridge.services.web.live.messages import (
     status_message,
 )
 from tinybms_bridge.services.web.live.overview import Overview
+from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.packs import battery_of, four_packs, pack_state
 
 
 def test_known_frame(make_frame: Callable[..., MonitoredFrame]) -> None:
@@ -308,3 +311,29 @@ def test_sixteen_packs_fit_into_a_message(core: Any, moment: Moment) -> None:
     view = moment.packs["main"]
     core.now = replace(moment, packs={f"pack {number:02}": view for number in range(16)})
     assert len(encode(core, Topic.PACKS, 0).text) <= 16 * 600
+
+
+def test_the_flat_message_of_sixteen_packs_of_sixteen_cells(core: Any, clock: FakeClock) -> None:
+    """Without its registers, which are of one BMS, it is within the usual limit, so that it is sent."""
+    packs = {
+        f"pack-{number:02d}": pack_state(number, cells_v=tuple(3.3 + 0.001 * cell for cell in range(16)))
+        for number in range(1, 17)
+    }
+    core.now = Moment.of(battery_of(packs), clock)
+    text = encode(core, Topic.STATUS, 0).text
+    flat = json.loads(text)
+    assert (len(flat["cells_mv"]), flat["registers"], flat["balancing_bits"]) == (256, [], None)
+    assert len(text) <= WebServer().websocket_max_payload_bytes
+
+
+def test_registers_of_several_packs_by_name(core: Any, clock: FakeClock) -> None:
+    """Each BMS has its own; of a silent one there are none."""
+    core.now = Moment.of(four_packs(), clock)
+    message = json.loads(encode(core, Topic.REGISTERS, 0).text)
+    assert message["registers"] == []
+    assert {name: bool(registers) for name, registers in message["packs"].items()} == {
+        "a": True,
+        "b": True,
+        "c": False,
+        "d": True,
+    }

@@ -64,6 +64,7 @@ from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.routes import ROUTERS
 from tinybms_bridge.services.web.security import Admin, User, Via, Viewer
 from tinybms_bridge.tinybms.device_statistics import DeviceStatistics
+from tinybms_bridge.tinybms.found_units import Candidate
 from tinybms_bridge.tinybms.frames import (
     Ack,
     ActionRequest,
@@ -380,6 +381,8 @@ class FakeCore:
         self.examinations = 0
         self.found: list[Finding] = []
         self.watched: dict[str, WatchedService] = {}
+        self.at_ports: list[Candidate] = []
+        """At the serial ports."""
         self.packs_asked: list[str] = []
         self.traffic = [TraceLine(0.5, "tx", "AA 03"), TraceLine(0.48, "rx", "AA 03 01")]
 
@@ -466,6 +469,10 @@ class FakeCore:
         return FoundDevices(
             (SerialDevice("/dev/ttyUSB0", "FTDI"),), (CanDevice("can0", True, "error_active", 500_000),)
         )
+
+    async def candidates(self) -> Sequence[Candidate]:
+        """See ``Core``."""
+        return self.at_ports
 
     def inhibits(self) -> Sequence[Inhibit]:
         """See ``Core``."""

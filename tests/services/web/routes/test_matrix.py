@@ -46,7 +46,7 @@ LOGIN = {
     "POST /api/password",
     "GET /metrics",  # or from the machine itself: see test_metrics.py
 }
-ADMIN_READS = {"GET /api/users", "GET /api/support-bundle", "GET /api/setup/devices"}
+ADMIN_READS = {"GET /api/users", "GET /api/support-bundle", "GET /api/setup/devices", "GET /api/packs/candidates"}
 READING_POSTS = {"POST /api/can/decode"}
 """Which change nothing: what is asked does not fit into an address."""
 NOT_WITH_A_TOKEN = {"POST /api/tokens", "POST /api/password", "POST /api/users", "PATCH /api/users/{name}"}

@@ -25,6 +25,7 @@ from tinybms_bridge.link.state import PackDetails, ServiceCondition
 from tinybms_bridge.services.flat import (
     battery_numbers,
     cells_mv,
+    extremes_now,
     pack_measured,
     pack_numbers,
 )
@@ -32,7 +33,7 @@ from tinybms_bridge.services.ports import Core, EnergyOfToday, Hearing, Moment
 from tinybms_bridge.services.web.answers import Answer, MessageAnswer, Shown, rounded, shown
 from tinybms_bridge.services.web.live.alarms import ActiveAlarm, AlarmTracker
 from tinybms_bridge.services.web.live.pack_facts import PackFacts, pack_facts
-from tinybms_bridge.services.web.live.status import CellNow, LastValues, Measured, OutputNow, extremes_now
+from tinybms_bridge.services.web.live.status import CellNow, LastValues, Measured, OutputNow
 from tinybms_bridge.words import ENGLISH, Language, Message, say
 
 __all__ = ["Overview", "OverviewAnswer"]

@@ -17,7 +17,7 @@ from tinybms_bridge.services.ports import Moment
 from tinybms_bridge.services.web.answers import Answer
 from tinybms_bridge.words import ENGLISH, Language, say
 
-__all__ = ["BornNow", "PackAlarmNow", "PackFacts", "PackPart", "born_now", "pack_facts", "pack_part"]
+__all__ = ["BornNow", "PackAlarmNow", "PackFacts", "born_now", "pack_facts", "pack_part"]
 
 
 class BornNow(Answer):
@@ -38,8 +38,8 @@ class PackAlarmNow(Answer):
     text: str
 
 
-class PackPart(Answer):
-    """The part that a pack has in the battery, in numbers."""
+class PackFacts(Answer):
+    """The part that a pack has in the battery, and what it bears."""
 
     condition: PackCondition | None
     """Null while the core is not heard."""
@@ -49,11 +49,6 @@ class PackPart(Answer):
     charge_share: float | None = Field(examples=[0.25])
     """Its part of the charge current of the battery, 0 to 1, as was measured, never below that of its capacity."""
     discharge_share: float | None
-
-
-class PackFacts(PackPart):
-    """The same with its words, and what it bears."""
-
     condition_text: str = Field(examples=["in use"])
     condition_explanation: str
     """What it means."""
@@ -66,7 +61,7 @@ class PackFacts(PackPart):
 
 
 def pack_part(name: str, moment: Moment) -> dict[str, object]:
-    """Return the values of ``PackPart``."""
+    """Return those of ``PackFacts`` without words."""
     pack, view = moment.battery.pack(name), moment.packs.get(name)
     live = len(moment.battery.packs) > 1 and view is not None and view.measured is not None
     return {

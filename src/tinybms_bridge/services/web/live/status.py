@@ -11,8 +11,7 @@ from datetime import datetime
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict  # pydantic, which brings it, takes no other before Python 3.12
 
-from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, Cells, firmware_text
-from tinybms_bridge.battery.view import View
+from tinybms_bridge.battery.snapshot import REV_D_FIRMWARE, firmware_text
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.flat import (
     active_levels,
@@ -40,7 +39,6 @@ __all__ = [
     "OutputNow",
     "PackNow",
     "battery_now",
-    "extremes_now",
     "flat_counters",
     "live_status",
     "outputs_now",
@@ -226,25 +224,6 @@ def pack_now(name: str, moment: Moment) -> dict[str, object]:
         "charge_share": facts["charge_share"],
         "discharge_share": facts["discharge_share"],
     }
-
-
-def extremes_now(moment: Moment) -> dict[str, object]:
-    """Return a ``CellNow`` for the lowest and the highest cell of all packs that count; None while none is live."""
-    battery = moment.battery
-    counting = [name for name in moment.packs if name in battery.members or not battery.members]
-    live = [(name, cells) for name in counting if (cells := _live_cells(moment.packs[name])) is not None]
-    if not live:
-        return {"lowest_cell": None, "highest_cell": None}
-    low_name, low = min(live, key=lambda each: each[1].min_v)
-    high_name, high = max(live, key=lambda each: each[1].max_v)
-    return {
-        "lowest_cell": {"pack": low_name, "cell": low.min_number, "cell_mv": round(low.min_v * 1000.0)},
-        "highest_cell": {"pack": high_name, "cell": high.max_number, "cell_mv": round(high.max_v * 1000.0)},
-    }
-
-
-def _live_cells(view: View) -> Cells | None:
-    return view.measured.cells if view.measured is not None and view.measured.cells.count else None
 
 
 def outputs_now(core: Core) -> dict[str, object]:

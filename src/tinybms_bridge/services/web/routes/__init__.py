@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from tinybms_bridge.services.web.live.endpoint import router as live
 from tinybms_bridge.services.web.routes.alarms import router as alarms
+from tinybms_bridge.services.web.routes.candidates import router as candidates
 from tinybms_bridge.services.web.routes.control import router as control
 from tinybms_bridge.services.web.routes.diagnostics import router as diagnostics
 from tinybms_bridge.services.web.routes.doctor import router as doctor
@@ -30,6 +31,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     status,
     overview,
     limits,
+    candidates,  # before those of a pack by its name
     packs,
     history,
     settings,

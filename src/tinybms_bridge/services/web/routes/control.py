@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 from pydantic import Field
 
-from tinybms_bridge.battery.inhibits import Direction, Inhibit
+from tinybms_bridge.battery.inhibits import LONGEST_INHIBIT_S, Direction, Inhibit
 from tinybms_bridge.hal.system_errors import error_words
 from tinybms_bridge.link.events import inhibit_noted, release_noted
 from tinybms_bridge.services.web.answers import Answer, Done, Request, Shown, examples
@@ -21,8 +21,6 @@ __all__ = ["InhibitRequest", "InhibitsAnswer", "RestartRequest", "router"]
 
 router = APIRouter(tags=["control"])
 
-_WEEK_S = 7 * 24 * 3600.0
-
 
 class InhibitsAnswer(Answer):
     """What is stopped by hand now."""
@@ -33,7 +31,7 @@ class InhibitsAnswer(Answer):
 class InhibitRequest(Request, json_schema_extra=examples({"duration_s": 3600, "reason": "work on the cables"})):
     """How long, and why."""
 
-    duration_s: float | None = Field(default=None, ge=1.0, le=_WEEK_S, examples=[3600])
+    duration_s: float | None = Field(default=None, ge=1.0, le=LONGEST_INHIBIT_S, examples=[3600])
     """Seconds; left out: until it is released by hand."""
     reason: str = Field(default="", max_length=200, examples=["work on the cables"])
 

@@ -5,6 +5,7 @@ import asyncio
 from fastapi import APIRouter
 from pydantic import Field
 
+from tinybms_bridge.config.packs import pack_ports
 from tinybms_bridge.hal.can_devices import CanDevice
 from tinybms_bridge.hal.clock import clock_is_synchronised
 from tinybms_bridge.hal.devices import SerialDevice
@@ -45,7 +46,7 @@ class DeviceList(Answer):
     serial: list[Shown[SerialDevice]]
     can: list[Shown[CanDevice]]
     serial_in_use: str = Field(examples=["/dev/ttyUSB0"])
-    """``hardware.uart.device``."""
+    """The port of the only pack, or of the first of several, as it is configured."""
     serial_open: str
     """The port that the bridge has now; another one than the former after ``auto`` only."""
     can_in_use: str = Field(examples=["can0"])
@@ -75,11 +76,12 @@ async def read_devices(core: TheCore, _user: Admin) -> DeviceList:
     """Return the serial ports and CAN interfaces of the machine, as the kernel names them; nothing is opened."""
     with device_failures():
         found = await core.devices()
-    hardware, uart, can = core.store.in_force.hardware, core.uart(), core.can()
+    config, uart, can = core.store.in_force, core.uart(), core.can()
+    hardware = config.hardware
     return DeviceList(
         serial=list(found.serial),
         can=list(found.can),
-        serial_in_use=hardware.uart.device,
+        serial_in_use=next(port.device for port in pack_ports(config).values()),
         serial_open=uart.device,
         can_in_use=hardware.can.channel or can.interface.partition(":")[2],
         can_interface=hardware.can.interface,

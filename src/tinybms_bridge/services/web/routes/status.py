@@ -6,7 +6,7 @@ from pydantic import Field
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.link.bus import BusStatistics
 from tinybms_bridge.link.state import CanState, UartState
-from tinybms_bridge.services.flat import limit_numbers, registers_now
+from tinybms_bridge.services.flat import extremes_now, limit_numbers, registers_now
 from tinybms_bridge.services.ports import Core, Moment
 from tinybms_bridge.services.web.answers import Shown
 from tinybms_bridge.services.web.live.status import (
@@ -17,7 +17,6 @@ from tinybms_bridge.services.web.live.status import (
     OutputNow,
     PackNow,
     battery_now,
-    extremes_now,
     flat_counters,
     outputs_now,
     pack_now,
