@@ -166,7 +166,9 @@ async def test_what_a_pack_tells_names_it(rig: PackRig) -> None:
 
 async def test_the_count_of_the_right_bms_is_set_right(rig: PackRig) -> None:
     """``write_soc``: the BMS whose count is apart is written, by its pack's name, and no other; also after a swap."""
-    bridge = await rig.started(rig.document(tinybms={"write_soc": True, "poll_interval_ms": 1000}))
+    bridge = await rig.started(
+        rig.document(tinybms={"write_soc": True, "poll_interval_ms": 1000, "poll_interval_min_ms": 1000})
+    )
     rig.swap("/dev/c", "/dev/d")
     await asyncio.sleep(30.0)
     before = {name: unit.bms.read(46, 2) for name, unit in rig.units.items()}
