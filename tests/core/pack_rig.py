@@ -184,6 +184,10 @@ class Feeder(NullWatchdog):
         self.fed += 1
 
 
+SELDOM = {"poll_interval_ms": 300, "poll_interval_min_ms": 300}
+"""Ten readings a second of each pack are tried with one pack; here they would be most of the time of the tests."""
+
+
 class PackRig:
     """Units ``a``, ``b`` and on at ports ``/dev/a``, ``/dev/b`` and on, the bridge that reads them, and a GX.
 
@@ -217,7 +221,7 @@ class PackRig:
     def document(self, **changes: Any) -> dict[str, Any]:
         """Return a configuration with every pack at its port."""
         packs = {name: {"uart": {"device": f"/dev/{name}"}} for name in self.units}
-        return {"packs": packs, **changes}
+        return {"packs": packs, "tinybms": SELDOM, **changes}
 
     def configuration(self, **changes: Any) -> Configuration:
         """Return what ``document`` says, without a look at the ports of this machine."""

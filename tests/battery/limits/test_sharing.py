@@ -7,7 +7,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tinybms_bridge.battery.limits.sharing import NO_SHARE, PackLimit, Share, least_total_a, next_shares, share_limit
+from tinybms_bridge.battery.limits.sharing import (
+    NO_SHARE,
+    PackLimit,
+    Share,
+    least_total_a,
+    next_means,
+    next_shares,
+    share_limit,
+)
 
 names = st.lists(st.sampled_from("abcdefghijklmnop"), min_size=1, max_size=16, unique=True)
 amperes = st.floats(0.0, 500.0)
@@ -145,6 +153,19 @@ def test_a_share_grows_within_seconds_and_is_forgotten_slowly() -> None:
     for _ in range(6000):
         shares = next_shares(shares, {"a": 20.0, "b": 80.0}, ALIKE, 10.0, 0.1)
     assert shares["a"].charge == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_load_that_comes_is_no_share_of_the_pack_that_is_read_first() -> None:
+    """Sixteen packs are read one after the other within a second, and a load of 400 A comes in the middle of it."""
+    names = [f"p{n:02}" for n in range(16)]
+    currents_a, shares, means_a = dict.fromkeys(names, 0.0), dict[str, Share](), dict[str, float]()
+    capacities_ah = dict.fromkeys(names, 100.0)
+    for step in range(160):
+        if step >= 40:
+            currents_a[names[step % 16]] = -25.0
+        means_a = next_means(means_a, currents_a, 1.0, 1 / 16)
+        shares = next_shares(shares, means_a, capacities_ah, 100.0, 1 / 16)
+    assert max(share.discharge or 0.0 for share in shares.values()) < 1.5 / 16
 
 
 def test_charge_and_discharge_have_shares_of_their_own() -> None:

@@ -52,6 +52,7 @@ from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.sharing import (
     Share,
     least_total_a,
+    next_means,
     next_shares,
     share_limit,
 )
@@ -71,6 +72,10 @@ from tinybms_bridge.battery.snapshot import Ratings, Snapshot
 from tinybms_bridge.battery.state import PackCondition
 
 __all__ = ["Decision", "PacksMemory", "PacksSettings", "begin_packs", "see_pack", "step_battery", "step_packs"]
+
+
+_LONGEST_ROUND_S = 1.0
+"""No pack is read less often; what takes longer is a pause, and no round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +108,12 @@ class PacksMemory:
     """Monotonic time at which the first pack was there."""
     credited: Mapping[str, int] = field(default_factory=dict)
     """The samples with which limits could rise last."""
+    credited_s: float | None = None
+    """Monotonic time at which they could."""
+    round_s: float = 0.0
+    """How long it took until each pack had been read once."""
+    means_a: Mapping[str, float] = field(default_factory=dict)
+    """Means of the currents of the packs over some rounds."""
     sequence: int = 0
     wish_v: float = math.inf
     """CVL of the last wish of the battery."""
@@ -228,8 +239,9 @@ def step_battery(
     capacities_ah = {name: each.capacity_ah for name, each in seen.items()}
     if joining:
         least_a = math.inf  # what makes packs equal is no share of anything
-    shares = next_shares(memory.shares, currents_a, capacities_ah, least_a, elapsed_s)
-    memory = replace(memory, clock=clock, apart=apart, shares=shares, sequence=memory.sequence + 1)
+    means_a = next_means(memory.means_a, currents_a, memory.round_s, elapsed_s)
+    shares = next_shares(memory.shares, means_a, capacities_ah, least_a, elapsed_s)
+    memory = replace(memory, clock=clock, apart=apart, shares=shares, means_a=means_a, sequence=memory.sequence + 1)
     if freshness.state is STARTING or not context.decidable or (freshness.state is HOLD and battery.last_fresh is None):
         battery = replace(battery, freshness=freshness, last_step_s=now_s, rest=rest)
         outcome = Decision(None, freshness.state, shown, whole, tuple(seen), conditions)
@@ -261,7 +273,8 @@ def step_battery(
     limits = limits_of(draft, context, freshness.state, policy, states, enforcement, stop, balancing)
     limits = with_unit_words(limits, seen)
     if new_sample:
-        memory = replace(memory, credited=sequences)
+        round_s = 0.0 if memory.credited_s is None else min(now_s - memory.credited_s, _LONGEST_ROUND_S)
+        memory = replace(memory, credited=sequences, credited_s=now_s, round_s=round_s)
     after = Memory(
         states=states,
         freshness=freshness,

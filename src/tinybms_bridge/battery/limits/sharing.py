@@ -19,7 +19,16 @@ from dataclasses import dataclass
 from tinybms_bridge.battery.limits.times import lag_share
 from tinybms_bridge.battery.quick import maker, quick
 
-__all__ = ["NO_SHARE", "PackLimit", "Share", "SharedLimit", "least_total_a", "next_shares", "share_limit"]
+__all__ = [
+    "NO_SHARE",
+    "PackLimit",
+    "Share",
+    "SharedLimit",
+    "least_total_a",
+    "next_means",
+    "next_shares",
+    "share_limit",
+]
 
 _ATTACK_S, _DECAY_S = 1.0, 120.0
 """A share that grows counts within seconds, since a pack that gets too much is to be relieved within three; one that
@@ -29,6 +38,11 @@ _SHARE_C_RATE, _SHARE_OF_LIMIT, _LEAST_READ = 0.15, 0.25, 2.0
 """A share is measured from the smaller of these on: this current by the capacity, or this part of what is allowed now.
 Below, it is the currents that make packs equal, of which a pack has any share, and none of it once much flows. Never
 below this multiple of what the sensors of all packs do not read."""
+
+
+_MEAN_S, _MEAN_ROUNDS = 1.0, 3.0
+"""Packs are read one after the other: of a load that has just come, the first one that is read seems to carry all. So
+shares are made of means over the first of these, and over so many rounds in which each pack is read once."""
 
 
 @quick
@@ -89,6 +103,17 @@ def least_total_a(capacity_ah: float, least_current_a: float, limit_a: float | N
     if limit_a is not None:
         least_a = min(least_a, _SHARE_OF_LIMIT * limit_a)
     return max(least_a, _LEAST_READ * least_current_a)
+
+
+def next_means(
+    means_a: Mapping[str, float], currents_a: Mapping[str, float], round_s: float, elapsed_s: float
+) -> dict[str, float]:
+    """Return the means of the currents of the packs that are seen; ``round_s``: in which each of them is read once."""
+    share = lag_share(elapsed_s, max(_MEAN_S, _MEAN_ROUNDS * round_s))
+    return {
+        name: current_a if (mean_a := means_a.get(name)) is None else mean_a + share * (current_a - mean_a)
+        for name, current_a in currents_a.items()
+    }
 
 
 def next_shares(
