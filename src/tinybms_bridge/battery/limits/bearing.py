@@ -222,15 +222,22 @@ def mind_the_joining(
     """Lower the currents to what the one pack bears that takes or gives nearly all of them."""
     if not joining:
         return
-    takes = [name for name in seen if not packs[name].cut.blocked]
-    gives = [name for name in seen if not packs[name].discharge_blocked]
+    takes = [name for name in seen if name in joining or not packs[name].cut.blocked]
+    gives = [name for name in seen if name in joining or not packs[name].discharge_blocked]
     for quantity, names, lowest in ((CCL, takes, True), (DCL, gives, False)):
         if not names:
             continue
         found = (min if lowest else max)(names, key=lambda name: (seen[name].snapshot.pack.voltage_v, name))
-        limits = seen[found].limits
-        limit_a = limits.ccl_a if lowest else limits.dcl_a
+        limit_a = _bears(seen[found].limits, quantity)
         draft.lower(quantity, limit_a, LimitCode.PACK_JOINING, value=apart.most_v, threshold=apart.join_v, pack=found)
+
+
+def _bears(limits: Limits, quantity: Quantity) -> float:
+    """Return what a pack bears; one that is cut off by its BMS at this moment, what it would bear without that."""
+    reason = limits.binding(quantity)
+    if reason is None or reason.code is not LimitCode.BMS_FAULT:
+        return limits.ccl_a if quantity is CCL else limits.dcl_a
+    return next(each.limit for each in limits.reasons if each.quantity is quantity)
 
 
 def reckoned(parts: list[PackLimit], *, silent_takes: bool) -> dict[str, float]:

@@ -314,7 +314,6 @@ SCENARIOS: tuple[PacksScenario, ...] = (
         [_PACK] * 4,
         faults=(PackFault("b", PackFaultKind.BREAKER, _BEGIN_S, 20.0 * _MINUTE_S),),
         bounds=(LIGHTS,),
-        excused=_FOLLOWS_PACKS,
     ),
     _scenario(
         "packs-cold",
@@ -337,7 +336,6 @@ SCENARIOS: tuple[PacksScenario, ...] = (
         expects_float=False,
         most_short_percent=100.0,
         bounds=(LIGHTS, Bound(What.DCL, least=300.0)),
-        excused=_FOLLOWS_PACKS,
     ),
     _scenario(
         "packs-hub",
