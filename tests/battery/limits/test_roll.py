@@ -35,17 +35,19 @@ def called(known: Mapping[str, PackMemory], *enabled: str, state: Freshness = Fr
 
 
 def test_each_pack_has_its_part(packs: Mapping[str, PackMemory]) -> None:
-    """Fresh, silent, never heard of, and heard twice."""
-    roll = called(packs, "fresh", "silent", "unheard", "twin", doubled=("twin",))
+    """Fresh, silent, never heard of, just put in service, and heard twice."""
+    enabled = ("fresh", "silent", "unheard", "new", "twin")
+    roll = called(packs, *enabled, missing_since_s={"unheard": 90.0}, doubled=("twin",))
 
     assert roll.conditions == {
         "fresh": PackCondition.IN_USE,
         "silent": PackCondition.SILENT,
         "unheard": PackCondition.SILENT,
+        "new": PackCondition.STARTING,
         "twin": PackCondition.ODD,
     }
     assert set(roll.seen) == {"fresh"}
-    assert set(roll.missing) == {"silent", "unheard"}
+    assert set(roll.missing) == {"silent", "unheard", "new"}
     assert set(roll.held) == {"silent"}
 
 

@@ -77,7 +77,7 @@ def call_roll(
     settling = {name: at_s for name, at_s in back_s.items() if name in seen and now_s - at_s < _SETTLES_S}
     if before.state is not STARTING:
         settling |= {name: now_s for name in seen if name in missing_since_s}
-    conditions = _conditions(enabled, {*doubled, *odd}, seen, packs, freshness.state)
+    conditions = _conditions(enabled, {*doubled, *odd}, seen, packs, missing, freshness.state, now_s)
     return Roll(packs, seen, missing, held, conditions, settling, freshness, first_s)
 
 
@@ -129,7 +129,9 @@ def _conditions(
     odd: Collection[str],
     seen: Collection[str],
     packs: Mapping[str, PackMemory],
+    missing: Mapping[str, float],
     battery: Freshness,
+    now_s: float,
 ) -> dict[str, PackCondition]:
     found = {}
     for name in enabled:
@@ -138,8 +140,9 @@ def _conditions(
             found[name] = PackCondition.ODD
         elif name in seen:
             found[name] = PackCondition.IN_USE
-        elif battery is STARTING and (pack is None or pack.engine.freshness.state is STARTING):
-            found[name] = PackCondition.STARTING
-        else:
+        elif pack is not None and pack.engine.freshness.state is not STARTING:
             found[name] = PackCondition.SILENT
+        else:  # one that has just been put in service, or whose unit is another one, is not yet silent
+            begins = battery is STARTING or now_s - missing[name] < _START_WAIT_S
+            found[name] = PackCondition.STARTING if begins else PackCondition.SILENT
     return found

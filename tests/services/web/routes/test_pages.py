@@ -24,6 +24,8 @@ from tinybms_bridge.services.web.app import create_app
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.pages.front_page import own_address
 from tinybms_bridge.services.web.security.gate import COOKIE, Gate
+from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.packs import four_packs
 
 Show = Callable[..., Any]
 
@@ -68,6 +70,19 @@ async def test_the_first_page_says_what_the_battery_does(visitor: httpx.AsyncCli
     assert "GX device heard on the CAN bus" in shown
     for path in ("/docs", "/api/status", "/api/logs", "/api/openapi.json"):
         assert f" {path} " in shown
+
+
+async def test_of_several_packs_each_has_a_line_with_its_part(
+    visitor: httpx.AsyncClient, core: Any, clock: FakeClock
+) -> None:
+    """Without scripts, too: who is silent, and in which pack the lowest and the highest cell are."""
+    core.now = Moment.of(four_packs(), clock)
+
+    shown = await seen(visitor)
+
+    assert re.search(r"V \(cell [a-d] \d+\) to \d\.\d{3} V \(cell [a-d] \d+\)", shown)
+    for words in ("in use", "silent"):
+        assert re.search(rf"\b[a-d] {words} ", shown), words
 
 
 @pytest.mark.parametrize(

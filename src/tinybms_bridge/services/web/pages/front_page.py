@@ -15,6 +15,7 @@ from tinybms_bridge.battery.inhibits import Direction
 from tinybms_bridge.battery.limits import Limits, Quantity, sentence_of
 from tinybms_bridge.battery.notices import NoticeName
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.battery.state import BatteryState
 from tinybms_bridge.battery.view import View
 from tinybms_bridge.link.state import CanState, UartState
 from tinybms_bridge.services.ports import Core, Hearing, Moment
@@ -95,7 +96,7 @@ def front_page(core: Core, flow: Flow, visit: Visit) -> list[Child]:
             body += [_heading(message("plain.not_live"), visit), element("p", visit.say(words))]
         else:
             body.append(_heading(message("plain.battery"), visit))
-        body.append(table(_values(snapshot, visit), class_="live" if view.last is None else "old"))
+        body.append(table(_values(moment.battery, snapshot, visit), class_="live" if view.last is None else "old"))
     body += _packs(moment, visit)
     body += [_heading(message("plain.limits"), visit), *_limits(view.limits, visit)]
     body += [_heading(message("plain.connections"), visit), table(_connections(uart, can, hearing, visit))]
@@ -174,7 +175,7 @@ def _stops(core: Core, visit: Visit) -> list[Child]:
     return [element("ul", *items)] if items else []
 
 
-def _values(snapshot: Snapshot, visit: Visit) -> list[tuple[Child, ...]]:
+def _values(battery: BatteryState, snapshot: Snapshot, visit: Visit) -> list[tuple[Child, ...]]:
     pack, cells, t = snapshot.pack, snapshot.cells, visit.say
     soc = message("plain.soc", soc_percent=pack.soc_percent, bms_percent=pack.bms_soc_percent)
     power = message("plain.current", current_a=pack.current_a, power_w=pack.power_w)
@@ -182,9 +183,9 @@ def _values(snapshot: Snapshot, visit: Visit) -> list[tuple[Child, ...]]:
         "plain.cells",
         count=cells.count,
         low_v=cells.min_v,
-        low=cells.min_number,
+        low=_cell(battery, cells.min_number),
         high_v=cells.max_v,
-        high=cells.max_number,
+        high=_cell(battery, cells.max_number),
         delta_mv=cells.delta_mv,
     )
     shown_c = ", ".join(f"{celsius:.1f}" for celsius in snapshot.temperatures.pack_c)
@@ -214,11 +215,21 @@ def _limits(limits: Limits | None, visit: Visit) -> list[Child]:
     return [table([*rows, (visit.say(message("plain.state_name")), str(limits.state), "")])]
 
 
+def _cell(battery: BatteryState, number: int) -> int | str:
+    """Return the number of a cell; of several packs with the name of its own."""
+    place = battery.place_of(number)
+    return f"{place.pack} {place.cell}" if place.pack else place.cell
+
+
 def _packs(moment: Moment, visit: Visit) -> list[Child]:
     """Return each pack in a line, where there is more than one."""
     if len(moment.packs) < _SEVERAL:
         return []
-    rows: list[tuple[Child, ...]] = [(name, visit.say(_pack_line(view))) for name, view in moment.packs.items()]
+    parts = {name: moment.battery.pack(name).condition for name in moment.packs}
+    rows: list[tuple[Child, ...]] = [
+        (name, visit.say(message(f"pack_condition.{parts[name]}")), visit.say(_pack_line(view)))
+        for name, view in moment.packs.items()
+    ]
     return [_heading(message("plain.packs"), visit), table(rows)]
 
 
