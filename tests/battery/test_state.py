@@ -20,6 +20,14 @@ def test_nothing_is_known_at_the_start() -> None:
         _ = state.limits
 
 
+def test_the_only_pack_is_told_with_what_was_decided_of_the_battery(make_state: Callable[..., BatteryState]) -> None:
+    """Who asks for a pack need not know how many there are."""
+    state = make_state()
+    pack = state.pack("main")
+    assert (pack.limits, pack.freshness, pack.energy) == (state.decided, state.freshness, state.energy)
+    assert state.pack("other").latest is None
+
+
 @pytest.mark.parametrize(("freshness", "sends"), [("FRESH", True), ("HOLD", True), ("SILENT", False)])
 def test_what_may_be_sent(make_state: Callable[..., BatteryState], freshness: str, sends: bool) -> None:
     """In HOLD there are frames, in SILENT none."""

@@ -184,7 +184,7 @@ class Feeder(NullWatchdog):
         self.fed += 1
 
 
-SELDOM = {"poll_interval_ms": 300, "poll_interval_min_ms": 300}
+SELDOM = {"poll_interval_ms": 500, "poll_interval_min_ms": 500}
 """Ten readings a second of each pack are tried with one pack; here they would be most of the time of the tests."""
 
 

@@ -6,6 +6,7 @@ Pure: which state counts when a unit is met, and the document that keeps them al
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
+from typing import Any
 
 from tinybms_bridge.battery.energy import EnergyTotals
 from tinybms_bridge.battery.limits import Memory
@@ -75,10 +76,8 @@ class SavedBattery:
         return {"state": self.state.to_document(), "clock": clock}
 
     @classmethod
-    def from_document(cls, document: object) -> "SavedBattery":
+    def from_document(cls, document: Mapping[Any, Any]) -> "SavedBattery":
         """Return it from a document; whatever is missing or makes no sense keeps its start value."""
-        if not isinstance(document, Mapping):
-            return cls()
         clock = document.get("clock")
         lifetime_s, counters_s = 0, dict[str, int]()
         if isinstance(clock, Mapping):

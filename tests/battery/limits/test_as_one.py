@@ -57,6 +57,11 @@ def test_state_of_charge_counts_by_capacity() -> None:
     assert together(sample(), sample()).pack.bms_soc_percent is None
 
 
+def test_without_capacities_packs_count_alike() -> None:
+    """Register 306 may read 0; nothing is divided by it."""
+    assert together(sample(), sample(), charges=[Charge(20.0, 0.0), Charge(60.0, 0.0)]).pack.soc_percent == 40.0
+
+
 def test_a_count_that_nobody_gives_is_none_of_the_battery() -> None:
     """It is known while those that know it have at least half of the capacity."""
     known = [Charge(50.0, 100.0), Charge(50.0, 100.0, known=False)]

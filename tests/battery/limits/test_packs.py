@@ -63,6 +63,7 @@ class Battery:
             "events": (),
             "high_v": 0.0,
             "lifetime_s": 1000,
+            "external": True,
         } | self.values.get(name, {})
         ratings = shown["ratings"]
         assert isinstance(ratings, Ratings)
@@ -82,7 +83,7 @@ class Battery:
                 lifetime_s=int(str(shown["lifetime_s"])) + int(self.now_s),
             ),
             Cells(tuple(cells_v), bits, bits),
-            Temperatures(celsius, celsius, celsius),
+            Temperatures(celsius, celsius, celsius) if shown["external"] else Temperatures(celsius),
             ratings,
             shown["events"],  # type: ignore[arg-type]
         )
@@ -357,6 +358,42 @@ def test_the_only_pack_that_carries_the_loads_is_counted_on_at_once() -> None:
     battery.ran(40.0)
     battery.silent = set("acd")
     assert battery.ran(6.0).dcl_a > 0.0
+
+
+def test_the_only_pack_that_is_left_says_why_it_gives_nothing() -> None:
+    """The cause is its own, and not that none of several gives anything."""
+    battery = Battery(names=("a",))
+    battery.ran(20.0)
+    battery.set("a", cell_v=2.55, current_a=-20.0, status=BmsStatus.FAULT, events=(UNDER_VOLTAGE_EVENT,), soc=0.0)
+    dark = battery.ran(10.0)
+    assert dark.dcl_a == 0.0
+    assert code(dark, DCL)[1] == "a"
+
+
+def test_a_lost_sensor_is_told_with_its_pack() -> None:
+    """And it goes on limiting with its last reading, as with one pack."""
+    battery = Battery()
+    battery.ran(20.0)
+    battery.set("c", external=False)
+    assert set(battery.ran(20.0).lost_sensors) == {"c: external sensor 1", "c: external sensor 2"}
+
+
+def test_the_owner_may_say_how_far_apart_a_pack_joins() -> None:
+    """In place of 0.05 V for each cell."""
+    battery = Battery(settings=PacksSettings(join_delta_v=0.3))
+    battery.ran(20.0)
+    battery.set("d", cell_v=3.3 - 0.5 / 16)
+    battery.ran(5.0)
+    assert battery.condition("d") is PackCondition.JOINING
+
+
+def test_settings_that_no_bms_may_have_leave_a_pack_unseen() -> None:
+    """No safe CVL follows from them: it counts as one that is silent."""
+    battery = Battery()
+    battery.ran(20.0)
+    battery.set("d", ratings=replace(RATINGS, over_voltage_cell_v=0.0))
+    battery.ran(5.0)
+    assert battery.condition("d") is PackCondition.SILENT
 
 
 def test_an_odd_pack_counts_as_silent_and_the_others_go_on() -> None:

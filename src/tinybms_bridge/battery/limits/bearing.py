@@ -225,8 +225,6 @@ def mind_the_joining(
     takes = [name for name in seen if name in joining or not packs[name].cut.blocked]
     gives = [name for name in seen if name in joining or not packs[name].discharge_blocked]
     for quantity, names, lowest in ((CCL, takes, True), (DCL, gives, False)):
-        if not names:
-            continue
         found = (min if lowest else max)(names, key=lambda name: (seen[name].snapshot.pack.voltage_v, name))
         limit_a = _bears(seen[found].limits, quantity)
         draft.lower(quantity, limit_a, LimitCode.PACK_JOINING, value=apart.most_v, threshold=apart.join_v, pack=found)
