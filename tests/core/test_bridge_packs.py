@@ -164,32 +164,6 @@ async def test_what_a_pack_tells_names_it(rig: PackRig) -> None:
     assert {each.pack for each in rig.events if isinstance(each, BmsEventsSeen)} == set(rig.units)
 
 
-async def test_the_count_of_the_right_bms_is_set_right(rig: PackRig) -> None:
-    """``write_soc``: the BMS whose count is apart is written, by its pack's name, and no other; also after a swap."""
-    bridge = await rig.started(
-        rig.document(tinybms={"write_soc": True, "poll_interval_ms": 1000, "poll_interval_min_ms": 1000})
-    )
-    rig.swap("/dev/c", "/dev/d")
-    await asyncio.sleep(30.0)
-    before = {name: unit.bms.read(46, 2) for name, unit in rig.units.items()}
-    unit = bridge.battery.units["c"]
-    soc = unit.memory.soc
-    assert soc.percent is not None
-    unit.memory = replace(unit.memory, soc=replace(soc, percent=soc.percent + 20.0))
-    await asyncio.sleep(700.0)
-    rig.told()
-    told = [each for each in rig.events if isinstance(each, Noted) and each.code.startswith("soc.")]
-    after = {name: unit.bms.read(46, 2) for name, unit in rig.units.items()}
-    changed = {name for name in rig.units if abs(_percent(before[name]) - _percent(after[name])) > 5.0}
-    assert [each.code for each in told if each.code == "soc.written"] == ["soc.written"]
-    assert changed == {"c"}
-
-
-def _percent(words: tuple[int, ...] | None) -> float:
-    assert words is not None
-    return (words[0] + 65536 * words[1]) / 1e6
-
-
 async def test_a_pause_of_an_empty_pack_is_ended_by_a_person(rig: PackRig) -> None:
     """The wish reaches every unit that pauses."""
     bridge = await rig.started()

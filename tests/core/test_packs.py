@@ -487,26 +487,3 @@ async def test_what_is_kept_survives_a_restart(rig: PackRig) -> None:
     told = Counter(code for code, _ in rig.told())
     assert told["unit.changed"] == 0
     assert told["charge.defaults"] == 0, "told once in the life of a unit"
-
-
-async def test_a_gx_is_never_told_less_after_a_kill(rig: PackRig) -> None:
-    """What is told lags behind the disk as with one pack: killed at any moment, newest file lost, it never falls."""
-    slow = {"poll_interval_ms": 1000, "poll_interval_min_ms": 1000}
-    config = rig.document(advanced={"energy_save_interval_s": 60}, tinybms=slow)
-    told: dict[str, float] = {}
-    for number in range(7):
-        rig.start(config)
-        rig.set_currents_a(a=40.0, b=30.0, c=20.0, d=10.0)
-        for _ in range(50 + 40 * number):
-            await asyncio.sleep(1.0)
-            state = rig.bridge.state()
-            if rig.bridge.can.last_frames:
-                now = {"": state.saved_energy.charged_wh}
-                now |= {name: pack.saved_energy.charged_wh for name, pack in state.packs.items()}
-                for name, charged_wh in now.items():
-                    assert charged_wh >= told.get(name, 0.0), name
-                told |= now
-        await rig.kill()
-        if number % 3 == 2 and rig.disk.previous is not None:
-            rig.disk.data = b"\0" * 100
-    assert told[""] > told["a"] > told["b"] > 0.0

@@ -455,7 +455,7 @@ def test_a_pack_that_is_taken_out_of_service_leaves_everything() -> None:
     assert "b" not in battery.outcome.conditions  # type: ignore[union-attr]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(
         st.tuples(

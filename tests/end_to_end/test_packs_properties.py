@@ -207,7 +207,7 @@ class SeveralPacks(RuleBasedStateMachine):
 
 TestSeveralPacks = SeveralPacks.TestCase
 TestSeveralPacks.settings = settings(
-    max_examples=12,
+    max_examples=10,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=list(HealthCheck),
