@@ -3,6 +3,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 # What is between the BMS and the GX: its tests run with a look at the branches they reach.
 ROOMS := battery tinybms victron core link
+MORE = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
@@ -57,8 +58,8 @@ coverage: ## The tests of the rooms between BMS and GX; fails where they reach f
 	$(BIN)/pytest -n auto --randomly-seed=1 $(ROOMS:%=--cov=tinybms_bridge.%) --cov-report=json:.coverage.json --cov-report= $(ROOMS:%=tests/%) $(ARGS)
 	$(BIN)/python scripts/coverage_gate.py .coverage.json
 
-others: # the tests of the other rooms
-	$(BIN)/pytest -n auto --randomly-seed=1 $(ROOMS:%=--ignore=tests/%) $(ARGS)
+others: # the tests of the other rooms; many of them wait for something, so there are more of them at once than processors
+	$(BIN)/pytest -n $(MORE) --randomly-seed=1 $(ROOMS:%=--ignore=tests/%) $(ARGS)
 
 bench: ## Measure; figures go to docs/performance.md by hand, with machine and date
 	@scripts/bootstrap.sh dev
