@@ -455,6 +455,20 @@ def test_a_pack_that_is_taken_out_of_service_leaves_everything() -> None:
     assert "b" not in battery.outcome.conditions  # type: ignore[union-attr]
 
 
+def test_an_empty_pack_that_stands_highest_switches_no_lights_off() -> None:
+    """It was found empty, and its voltage has leaped far above the others: it joins with a current, and gives none."""
+    battery = Battery(step_s=1.0)
+    battery.ran(20.0)
+    battery.set("a", cell_v=2.5, current_a=-10.0)
+    battery.ran(3.0)
+    battery.set("a", cell_v=3.7)
+    assert battery.ran(3.0).dcl_a > 0.0
+    for name in battery.names:
+        battery.set(name, cell_v=2.5, current_a=-10.0)
+    battery.set("a", cell_v=3.7)
+    assert battery.ran(10.0).dcl_a == 0.0
+
+
 @settings(max_examples=15, deadline=None)
 @given(
     st.lists(

@@ -223,8 +223,10 @@ def mind_the_joining(
     if not joining:
         return
     takes = [name for name in seen if name in joining or not packs[name].cut.blocked]
-    gives = [name for name in seen if name in joining or not packs[name].discharge_blocked]
+    gives = [name for name in seen if _bears(seen[name].limits, DCL) > 0.0]  # an empty one switches no lights off
     for quantity, names, lowest in ((CCL, takes, True), (DCL, gives, False)):
+        if not names:
+            continue
         found = (min if lowest else max)(names, key=lambda name: (seen[name].snapshot.pack.voltage_v, name))
         limit_a = _bears(seen[found].limits, quantity)
         draft.lower(quantity, limit_a, LimitCode.PACK_JOINING, value=apart.most_v, threshold=apart.join_v, pack=found)
