@@ -116,16 +116,14 @@ def bear_together(
     draft: Draft,
     seen: Mapping[str, Bounds],
     packs: Mapping[str, PackMemory],
-    missing: Mapping[str, float],
     charge: list[PackLimit],
     discharge: list[PackLimit],
 ) -> None:
-    """Lower the draft to what the packs bear together, in the place of stages 3 to 5."""
-    known = {
-        name: pack.bounds
-        for name, pack in packs.items()
-        if pack.bounds is not None and (name in seen or name in missing)
-    }
+    """Lower the draft to what the packs bear together, in the place of stages 3 to 5.
+
+    ``packs`` are those that are seen and those that are missing.
+    """
+    known = {name: pack.bounds for name, pack in packs.items() if pack.bounds is not None}
     open_only = all(
         each.cvl_reason is not None and each.cvl_reason.code is LimitCode.SWITCH_OPEN for each in seen.values()
     )
@@ -137,18 +135,21 @@ def bear_together(
             continue
         _repeat(draft, CVL, each.cvl_v, reason, name)
     for name, each in known.items():
-        if each.stopped and not packs[name].cut.blocked:
-            reason = each.limits.binding(CCL)
-            code = LimitCode.PACK_SHARE if reason is None else reason.code
-            value, threshold, detail, cell = (
-                (None, None, "", None)
-                if reason is None
-                else (reason.value, reason.threshold, reason.detail, reason.cell)
+        reason, cut = each.limits.binding(CCL), packs[name].cut
+        if not each.stopped or reason is None or cut.blocked:
+            continue
+        if cut.opening:
+            _repeat(draft, CCL, 0.0, reason, name)
+        else:
+            draft.stop_charge(
+                0.0,
+                reason.code,
+                value=reason.value,
+                threshold=reason.threshold,
+                detail=reason.detail,
+                cell=reason.cell,
+                pack=name,
             )
-            if packs[name].cut.opening:
-                draft.lower(CCL, 0.0, code, value=value, threshold=threshold, detail=detail, cell=cell, pack=name)
-            else:
-                draft.stop_charge(0.0, code, value=value, threshold=threshold, detail=detail, cell=cell, pack=name)
     together = share_limit(charge, silent_takes=True)
     if not together.pack and together.limit_a == 0.0:
         draft.stop_charge(0.0, LimitCode.PACK_BLOCKED, detail="charge")

@@ -254,7 +254,7 @@ def step_battery(
     wish_v = draft[CVL]
     charge = without(alone, charge_limits(seen, packs, missing, ratings, shares))
     discharge = without(alone, discharge_limits(seen, packs, missing, ratings, shares, now_s - hold_s, roll.back_s))
-    bear_together(draft, seen, packs, missing, charge, discharge)
+    bear_together(draft, seen, packs, charge, discharge)
     mind_the_silent(draft, context, missing, now_s, hold_s)
     mind_the_joining(draft, seen, packs, joining, apart)
     apply_freshness(draft, context, freshness, now_s, battery.last_fresh)
