@@ -122,8 +122,8 @@ class Writer:
     def _succeeded(self, count: int) -> None:
         self.written += count
         if self.failure is not None:
-            self.failure = None
             log.info("the history is written again; minutes of it that were lost since the start: %d", self.lost)
+            self.failure = None
 
     def _make_room(self) -> None:
         while len(self._waiting) > self._depth:
