@@ -26,7 +26,7 @@ from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.serial_memory import MemoryLine
 from tinybms_lab.testing.virtual_time import LoopClock
 
-pytestmark = pytest.mark.virtual_time
+pytestmark = [pytest.mark.virtual_time, pytest.mark.no_cover]
 
 HOUR_S, MINUTES_S = 3600.0, 300.0
 

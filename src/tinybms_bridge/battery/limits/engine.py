@@ -8,11 +8,6 @@ sets, and the last, which clamps: so the clamp comes after the rates, and nothin
 
 from tinybms_bridge.battery.limits.feed_in import next_feed_in
 from tinybms_bridge.battery.limits.model import Limits
-from tinybms_bridge.battery.limits.protection import (
-    apply_freshness,
-    apply_inhibits,
-)
-from tinybms_bridge.battery.limits.rates import remember
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.stages import (
     Memory,
@@ -27,7 +22,7 @@ from tinybms_bridge.battery.limits.stages import (
     set_right,
     wish,
 )
-from tinybms_bridge.battery.quick import maker, replace
+from tinybms_bridge.battery.quick import maker
 from tinybms_bridge.battery.snapshot import Snapshot
 
 __all__ = ["Memory", "step"]
@@ -75,12 +70,17 @@ def step(
     policy, states, balancing, rebulk = moved
     draft = wish(context, memory, policy, states, balancing, elapsed_s)
     protected = protect(draft, context, memory, seen, soc, sensors, now_s, starting=not memory.rates.running)
-    apply_freshness(draft, context, seen.freshness, now_s, memory.last_fresh)
-    apply_inhibits(draft, context)
     stop, enforcement, rates = bound(
-        draft, context, memory, elapsed_s, disobeyed=feed_in.disobeyed, fresh=fresh, new_sample=seen.new_sample,
+        draft,
+        context,
+        memory,
+        seen.freshness,
+        now_s,
+        elapsed_s,
+        disobeyed=feed_in.disobeyed,
+        new_sample=seen.new_sample,
         in_doubt=seen.readings.in_doubt,
-    )  # fmt: skip
+    )
     limits = limits_of(
         draft,
         context,
@@ -102,7 +102,7 @@ def step(
         last_fresh=limits if fresh else memory.last_fresh,
         policy=policy,
         protection=protected.protection,
-        rates=remember(rates, draft, context) if limits.may_send else replace(memory.rates, running=False),
+        rates=rates,
         too_cold_or_hot=protected.too_cold_or_hot,
         dcl_left=protected.dcl_left,
         sensors=sensors,

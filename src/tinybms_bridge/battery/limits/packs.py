@@ -45,8 +45,6 @@ from tinybms_bridge.battery.limits.parallel import (
     next_clock,
 )
 from tinybms_bridge.battery.limits.presets import rank
-from tinybms_bridge.battery.limits.protection import apply_freshness, apply_inhibits
-from tinybms_bridge.battery.limits.rates import remember
 from tinybms_bridge.battery.limits.roll import Roll, call_roll
 from tinybms_bridge.battery.limits.settings import LimitSettings
 from tinybms_bridge.battery.limits.sharing import (
@@ -257,16 +255,15 @@ def step_battery(
     bear_together(draft, seen, packs, charge, discharge)
     mind_the_silent(draft, context, missing, now_s, hold_s)
     mind_the_joining(draft, seen, packs, joining, apart)
-    apply_freshness(draft, context, freshness, now_s, battery.last_fresh)
-    apply_inhibits(draft, context)
     in_doubt = any(each.in_doubt for each in seen.values())
     stop, enforcement, rates = bound(
         draft,
         context,
         battery,
+        freshness,
+        now_s,
         elapsed_s,
         disobeyed=feed_in.disobeyed,
-        fresh=is_fresh,
         new_sample=new_sample,
         in_doubt=in_doubt,
     )
@@ -281,7 +278,7 @@ def step_battery(
         last_step_s=now_s,
         last_fresh=limits if is_fresh else battery.last_fresh,
         policy=policy,
-        rates=remember(rates, draft, context) if limits.may_send else replace(battery.rates, running=False),
+        rates=rates,
         stop=stop,
         rest=rest,
         enforcement=enforcement,
@@ -326,15 +323,14 @@ def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: flo
         draft.lower(
             quantity, last.limit_a, LimitCode.PACK_SHARE, value=last.share, threshold=last.own_a, pack=last.pack
         )
-    apply_freshness(draft, context, freshness, now_s, battery.last_fresh)
-    apply_inhibits(draft, context)
     stop, enforcement, rates = bound(
         draft,
         context,
         battery,
+        freshness,
+        now_s,
         elapsed_s,
         disobeyed=battery.feed_in.disobeyed,
-        fresh=False,
         new_sample=False,
         in_doubt=False,
     )
@@ -348,7 +344,7 @@ def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: flo
         rest=None,
         stop=stop,
         enforcement=enforcement,
-        rates=remember(rates, draft, context) if limits.may_send else replace(battery.rates, running=False),
+        rates=rates,
     )
     outcome = Decision(limits, freshness.state, shown, whole, tuple(known), conditions)
     return outcome, replace(memory, battery=after)

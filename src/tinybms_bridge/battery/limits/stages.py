@@ -48,11 +48,13 @@ from tinybms_bridge.battery.limits.policy import (
 )
 from tinybms_bridge.battery.limits.protection import (
     ProtectionMemory,
+    apply_freshness,
+    apply_inhibits,
     final_clamp,
     obey_bms,
     protect_cells,
 )
-from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v
+from tinybms_bridge.battery.limits.rates import RateMemory, limit_rates, lowest_wish_v, remember
 from tinybms_bridge.battery.limits.readings import ReadingMemory, loose_wires, next_readings
 from tinybms_bridge.battery.limits.resistance import ResistanceMemory, next_resistance
 from tinybms_bridge.battery.limits.settings import LimitSettings
@@ -294,15 +296,22 @@ def bound(
     draft: Draft,
     context: Context,
     memory: Memory,
+    freshness: FreshnessMemory,
+    now_s: float,
     elapsed_s: float,
     *,
     disobeyed: bool,
-    fresh: bool,
     new_sample: bool,
     in_doubt: bool,
 ) -> tuple[StopMemory, EnforcementMemory, RateMemory]:
-    """Hold the draft against what flows although it may not, to the rates and to the clamp (stages 7 to 9)."""
-    stop = memory.stop
+    """Hold the draft to what is true of the battery whatever its cells bear (stages 6 to 9).
+
+    These are the age of the data and what is inhibited, what flows although it may not, the rates and the clamp.
+    Returns what is remembered of it.
+    """
+    apply_freshness(draft, context, freshness, now_s, memory.last_fresh)
+    apply_inhibits(draft, context)
+    stop, fresh = memory.stop, freshness.state is FRESH
     if not fresh:
         enforcement = EnforcementMemory(memory.enforcement.level_v)
     else:
@@ -310,7 +319,8 @@ def bound(
         enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s, disobeyed=disobeyed)
     rates = limit_rates(draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=in_doubt)
     final_clamp(draft, context)
-    return stop, enforcement, rates
+    sent = fresh or freshness.state is HOLD
+    return stop, enforcement, remember(rates, draft, context) if sent else replace(memory.rates, running=False)
 
 
 def elapsed_since(last_step_s: float | None, now_s: float) -> float:
