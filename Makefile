@@ -1,5 +1,7 @@
 # Two commands for a newcomer: `make run` and `make test`. Each does its own set-up.
 SHELL := /bin/sh
+# The tests start the program hundreds of times: what is compiled once need not be compiled again.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # What is between the BMS and the GX: its tests run with a look at the branches they reach.
 ROOMS := battery tinybms victron core link

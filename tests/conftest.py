@@ -67,6 +67,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
     """Return what spreads the tests over the processes of pytest-xdist: those of one file in one process."""
+    config.option.loadscopereorder = False  # it would begin with the files that have the most tests
     return _Scheduling(config, log)
 
 
@@ -76,6 +77,16 @@ class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         machine = "tests/hil/guest/"
         return machine if nodeid.startswith(machine) else str(super()._split_scope(nodeid))
+
+
+LONGEST_FIRST = ("tests/hil", "tests/rigs", "tests/end_to_end", "tests/ui", "tests/lab/bench", "tests/battery/limits")
+"""Folders with tests that take long: begun at the end, they would keep one process busy and the others idle."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the folders whose tests take long."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in LONGEST_FIRST])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
