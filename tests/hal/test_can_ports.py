@@ -203,10 +203,11 @@ async def test_adapter_is_opened_anew_on_demand(stand: Any) -> None:
 async def test_adapter_that_does_not_open_anew_is_tried_on(stand: Any) -> None:
     """It ends as a lost one does, and comes back like one; asking once more meanwhile changes nothing."""
     port = await stand.open()
-    stand.failures = [LinkError("busy")] * 3
+    stand.failures = [LinkError("busy")] * 10_000
     port.reopen("no frame was heard for 60 s")
-    await until(lambda: not port.statistics.up)
+    await until(lambda: stand.attempts >= 3 and not port.statistics.up)
     port.reopen("no frame was heard for 60 s")
+    stand.failures.clear()
     await until(lambda: stand.opened == 2 and port.statistics.up)
     port.send(FRAME)
     await until(lambda: port.statistics.tx_count == 1)
