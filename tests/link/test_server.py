@@ -587,7 +587,7 @@ async def test_client_that_reads_no_answers_is_heard_no_further(make_place: Make
     async def answer(_command: object, _caller: Caller) -> str:
         return "x" * 50_000
 
-    async with make_place(bounds=SessionBounds(messages_per_s=1e6, burst=1e6)) as here:
+    async with make_place(bounds=SessionBounds(silent_s=3600.0, messages_per_s=1e6, burst=1e6)) as here:
         here.server.handle(RestartPart, answer)
         client = await here.raw(Hello("1.0"), limit=1)
         for number in range(300):
