@@ -172,7 +172,7 @@ async def test_adapter_that_is_gone_is_noticed_by_sending(stand: Any, number: in
     port = await stand.open()
     stand.fail_sending(OSError(number, "gone"))
     port.send(FRAME)
-    await until(lambda: stand.opened == 2)
+    await until(lambda: stand.opened == 2 and port.statistics.up)
     assert port.statistics.tx_errors == 1
 
 
@@ -184,7 +184,7 @@ async def test_adapter_that_keeps_refusing_is_opened_again(stand: Any) -> None:
         port.send(FRAME)
         await asyncio.sleep(0.001)
     assert port.statistics.tx_errors >= 50
-    await until(lambda: stand.adapters[0].closed)
+    await until(lambda: port.statistics.up and stand.adapters[0].closed)
 
 
 async def test_adapter_is_opened_anew_on_demand(stand: Any) -> None:
