@@ -117,6 +117,10 @@ class Stand:
         self.adapters: list[ScriptedBus | ScriptedSocket] = []
         self.failures: list[LinkError] = []
         self.attempts = 0
+        self.opening = 0
+        """How many are being opened now."""
+        self.over = False
+        """Whether no more is to be opened."""
         self.ports: list[CanPort] = []
 
     @property
@@ -134,14 +138,24 @@ class Stand:
         self.adapters[-1].failure = error
 
     def _open(self, _: CanSettings) -> ScriptedBus | ScriptedSocket:
-        self.attempts += 1
+        self.opening += 1
         try:
-            failure = self.failures.pop(0)  # the test may clear them at any moment
+            self.attempts += 1
+            if failure := self._failure():
+                raise failure
+            adapter = self._adapter()
+            self.adapters.append(adapter)
+            return adapter
+        finally:
+            self.opening -= 1
+
+    def _failure(self) -> LinkError | None:
+        if self.over:
+            return LinkError("the test is over")
+        try:
+            return self.failures.pop(0)  # the test may clear them at any moment
         except IndexError:
-            self.adapters.append(self._adapter())
-        else:
-            raise failure
-        return self.adapters[-1]
+            return None
 
     def _adapter(self) -> ScriptedBus | ScriptedSocket:
         raise NotImplementedError
@@ -269,10 +283,11 @@ class SocketStand(Stand):
 
 
 async def _closed(stand: Stand) -> None:
+    stand.over = True
     for port in stand.ports:
         await port.close()
     async with asyncio.timeout(WAIT_S):
-        while not all(adapter.closed for adapter in stand.adapters):  # what opened meanwhile is discarded
+        while stand.opening or not all(adapter.closed for adapter in stand.adapters):  # what opens now is discarded
             await asyncio.sleep(0.002)
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("can-")] == []
 

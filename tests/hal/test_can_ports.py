@@ -141,13 +141,12 @@ async def test_what_is_wrong_with_the_adapter_is_told_with_advice_until_it_works
 async def test_an_adapter_that_cannot_be_opened_again_tells_why(stand: Any) -> None:
     """The last reason counts: first it was lost, now its interface is down."""
     port = await stand.open()
-    stand.failures = [LinkError("cannot open CAN can0: Network is down", hint="bring it up")] * 1000
+    stand.failures = [LinkError("cannot open CAN can0: Network is down", hint="bring it up")] * 10_000
     stand.fail_receiving(OSError(errno.EPROTO, "Protocol error"))
 
     await until(lambda: "cannot open" in str(port.statistics.trouble))
 
     assert port.statistics.trouble.text == "cannot open CAN can0: Network is down (bring it up)"
-    stand.failures.clear()
 
 
 @pytest.mark.parametrize("number", [errno.ENETDOWN, errno.ENODEV, errno.EPROTO])
@@ -269,7 +268,7 @@ async def test_closing_ends_everything(stand: Any) -> None:
 async def test_closing_while_the_adapter_is_lost(stand: Any) -> None:
     """The wait for the next attempt does not hold up the end of the program."""
     port = await stand.open()
-    stand.failures = [LinkError("gone")] * 1000
+    stand.failures = [LinkError("gone")] * 10_000
     stand.fail_receiving(OSError(errno.ENODEV, "gone"))
     await until(lambda: not port.statistics.up)
     async with asyncio.timeout(WAIT_S):
