@@ -223,12 +223,12 @@ class AdapterPort:
 
     def _note_success(self) -> None:
         self._retry_s = _FIRST_RETRY_S
-        self.statistics.trouble = None
         self._outage.end()
+        self.statistics.trouble = None  # after its line in the log
 
     def _begin_outage(self, what: Message) -> None:
-        self.statistics.trouble = what
         self._outage.begin(what.text)
+        self.statistics.trouble = what  # after its line in the log
 
     def _told(self, code: str, error: Exception) -> Message:
         """Return what happened to the adapter, with what the error says and what to do about it."""
