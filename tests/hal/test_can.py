@@ -116,8 +116,18 @@ async def test_cancelled_opening_leaves_no_thread(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(asyncio.CancelledError):
         await opening
     may_open.set()
+
+    def gone() -> bool:
+        try:
+            opened[0].recv(0.0)
+        except can.CanOperationError:
+            return not any(thread.name.startswith("can-") for thread in threading.enumerate())
+        except IndexError:  # nothing is open yet
+            return False
+        return False
+
     async with asyncio.timeout(WAIT_S):
-        while not opened or any(thread.name.startswith("can-") for thread in threading.enumerate()):
+        while not gone():
             await asyncio.sleep(0.005)
     with pytest.raises(can.CanOperationError, match="closed bus"):
         opened[0].recv(0.0)

@@ -140,7 +140,7 @@ async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
         (candidate,) = await found(ports=Ports(str(stable)))
 
     unit = candidate.unit
-    assert unit is not None
+    assert unit is not None, candidate
     assert (candidate.path, candidate.device, candidate.product) == (str(stable), path, "FTDI")
     assert (candidate.asked, candidate.pack, candidate.held_by, candidate.message) == (True, "", "", None)
     assert len(unit.identity.serial_number) == 24
