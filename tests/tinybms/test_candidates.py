@@ -25,7 +25,7 @@ from tinybms_bridge.tinybms.candidates import find_candidates
 from tinybms_bridge.tinybms.found_units import Candidate, FoundUnit, KnownPort
 from tinybms_bridge.tinybms.frames import ReadModbus, decode_request
 from tinybms_bridge.words import message
-from tinybms_lab.bms import AnsweringDevice, Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
+from tinybms_lab.bms import AnsweringDevice, BmsOptions, Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 BAUD = 115_200
 CLOCK = SystemClock()
@@ -115,9 +115,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def served(device: AnsweringDevice | None = None) -> AsyncIterator[str]:
-    """A device on a port of this process; without one a simulated BMS."""
+    """A device on a port of this process; without one a simulated BMS, which does not fall asleep meanwhile."""
     if device is None:
-        device = await asyncio.to_thread(SimulatedBms.build, CLOCK)
+        device = await asyncio.to_thread(SimulatedBms.build, CLOCK, options=BmsOptions(asleep_allowed=False))
     server = PtyServer(device, CLOCK)
     await asyncio.to_thread(server.open)
     running = asyncio.create_task(server.run())
@@ -154,7 +154,7 @@ async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("answers")
 async def test_settings_that_cannot_be_true_are_not_told() -> None:
     """77 cells: garbled, or another device that speaks the protocol; that somebody answers is told all the same."""
-    async with served(DumpDevice(Dump({}, {**real_dump().registers, 307: 77}), CLOCK)) as path:
+    async with served(DumpDevice(Dump({}, {**real_dump().registers, 307: 77}), CLOCK, asleep_allowed=False)) as path:
         (candidate,) = await found(ports=Ports(path))
 
     assert candidate.unit is not None
