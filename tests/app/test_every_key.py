@@ -474,6 +474,11 @@ def owner(path: str) -> set[str]:
     return OWNERS[name]
 
 
+def changes(before: dict[str, object], after: dict[str, object]) -> set[str]:
+    """Return what is in force in another way."""
+    return {name for name in before if before[name] != after[name]}
+
+
 def part_of(path: str) -> str:
     """Return the section whose keys are tried in one run."""
     return path.partition(".")[0]
@@ -495,8 +500,10 @@ async def test_every_key_takes_effect_without_a_restart(rig: Rig, tmp_path: Path
         opened = {"serial": len(rig.opened_serial), "can": len(rig.opened_can), "web": len(rig.web.runs)}
         events = await rig.change(changed)
         await settled(rig, **{name: count + (name in owner(path)) for name, count in opened.items()})
+        with suppress(TimeoutError):  # then it is told below what is missing
+            await rig.until(lambda before=before, path=path: owner(path) <= changes(before, rig.observe()))  # type: ignore[misc]
         after, present = rig.observe(), changed
-        different = {name for name in before if before[name] != after[name]}
+        different = changes(before, after)
         told = ("packs.main", "packs.b") if path == "packs" else (path,)
         assert [event.paths for event in events] == [told, told], path
         wanted = value_at(await in_thread(configured, changed), path)

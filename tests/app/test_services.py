@@ -63,6 +63,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let what waits for the log be written at the end, however slow the disk is."""
+    monkeypatch.setattr("tinybms_bridge.services.logs.store._CLOSE_S", 60.0)
+
+
 def write(path: Path, document: object) -> Path:
     """Write a configuration and return its path."""
     path.write_text(document if isinstance(document, str) else json.dumps(document))

@@ -589,7 +589,7 @@ def test_a_listener_may_use_the_store() -> None:
     def look(_change: ConfigChange) -> None:
         thread = threading.Thread(target=lambda: seen.append(store.load().mqtt.enabled))
         thread.start()
-        thread.join(timeout=5)
+        thread.join(timeout=30)
 
     store.subscribe(look)
     store.update({"mqtt": {"enabled": True}})

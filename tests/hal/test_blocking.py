@@ -44,6 +44,8 @@ async def test_work_that_hangs_has_a_thread_of_its_own() -> None:
     released.set()
     assert await tasks[0] is True
     await asyncio.gather(*tasks, return_exceptions=True)  # whoever gave up is not told
+    for thread in threads:  # the next test looks for those of its own
+        thread.join(30.0)
 
 
 def test_a_loop_that_has_ended_is_not_told() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import logging
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -218,3 +219,53 @@ async def test_return_of_the_adapter_brings_no_old_frames(threaded: Any) -> None
     assert refused == [False] * 5
     assert [bytes(m.data) for m in threaded.bus.sent] == [b"new"]
     assert port.statistics.tx_errors == 15
+
+
+class LateGate:
+    """A lock that the sending thread gets only when the test lets it."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if threading.current_thread().name.startswith("can-send"):
+            assert self.open.wait(WAIT_S)
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+async def test_frame_on_its_way_while_the_adapter_is_exchanged_is_not_sent_by_the_next(threaded: Any) -> None:
+    """It has left the queue already, and is an old value all the same."""
+    port = await threaded.open()
+    port._gate = gate = LateGate()
+    port.send(CanFrame(0x351, b"old"))
+    await until(port._outbox.empty)
+    threaded.fail_receiving(OSError(errno.ENODEV, "No such device"))
+    await until(lambda: len(threaded.adapters) == 2 and port.statistics.up)
+    gate.open.set()
+    port.send(CanFrame(0x351, b"new"))
+    await until(lambda: port.statistics.tx_count == 1)
+    assert [[bytes(m.data) for m in bus.sent] for bus in threaded.adapters] == [[], [b"new"]]
+    assert port.statistics.tx_errors == 1
+
+
+async def test_loss_is_seen_with_its_reason_while_the_old_adapter_still_closes(threaded: Any) -> None:
+    """Whoever shows that it is down can say why."""
+    port = await threaded.open()
+    first, may_close = threaded.bus, threading.Event()
+    shutdown = first.shutdown
+
+    def slowly() -> None:
+        assert may_close.wait(WAIT_S)
+        shutdown()
+
+    first.shutdown = slowly
+    threaded.fail_receiving(OSError(errno.ENODEV, "No such device"))
+    await until(lambda: not port.statistics.up)
+    told = port.statistics.trouble
+    may_close.set()
+    assert told is not None
+    assert told.text.startswith("lost: No such device")

@@ -20,7 +20,7 @@ import sys
 from tinybms_bridge.hal.can_loopback import LoopbackBus
 bus = LoopbackBus(port=int(sys.argv[1]))
 print("ready", flush=True)
-message = bus.recv(20.0)
+message = bus.recv(30.0)
 print(f"{message.arbitration_id:03X}#{message.data.hex()}", flush=True)
 bus.send(can_message := type(message)(arbitration_id=0x305, data=bytes(8), is_extended_id=False))
 bus.shutdown()
@@ -28,12 +28,12 @@ bus.shutdown()
 
 
 @pytest.fixture
-def port() -> int:
-    """Return a UDP port that is free, so that buses of tests at the same time do not meet."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
+def port() -> Iterator[int]:
+    """Give a UDP port that nobody else gets meanwhile, so that buses of tests at the same time do not meet."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as held:
+        held.bind(("127.0.0.1", 0))
+        held.connect(held.getsockname())  # it hears itself alone
+        yield held.getsockname()[1]
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_two_processes_hear_each_other(open_bus: Open, port: int) -> None:
         assert process.stdout.readline() == "ready\n"
         bus.send(message(0x351, b"\x43\x02"))
         assert process.stdout.readline() == "351#4302\n"
-        answer = bus.recv(10.0)
+        answer = bus.recv(WAIT_S)
     assert answer is not None
     assert answer.arbitration_id == 0x305
 

@@ -141,13 +141,12 @@ async def test_what_is_wrong_with_the_adapter_is_told_with_advice_until_it_works
 async def test_an_adapter_that_cannot_be_opened_again_tells_why(stand: Any) -> None:
     """The last reason counts: first it was lost, now its interface is down."""
     port = await stand.open()
-    stand.failures = [LinkError("cannot open CAN can0: Network is down", hint="bring it up")] * 1000
+    stand.failures = [LinkError("cannot open CAN can0: Network is down", hint="bring it up")] * 10_000
     stand.fail_receiving(OSError(errno.EPROTO, "Protocol error"))
 
     await until(lambda: "cannot open" in str(port.statistics.trouble))
 
     assert port.statistics.trouble.text == "cannot open CAN can0: Network is down (bring it up)"
-    stand.failures.clear()
 
 
 @pytest.mark.parametrize("number", [errno.ENETDOWN, errno.ENODEV, errno.EPROTO])
@@ -172,7 +171,7 @@ async def test_adapter_that_is_gone_is_noticed_by_sending(stand: Any, number: in
     port = await stand.open()
     stand.fail_sending(OSError(number, "gone"))
     port.send(FRAME)
-    await until(lambda: stand.opened == 2)
+    await until(lambda: stand.opened == 2 and port.statistics.up)
     assert port.statistics.tx_errors == 1
 
 
@@ -184,7 +183,7 @@ async def test_adapter_that_keeps_refusing_is_opened_again(stand: Any) -> None:
         port.send(FRAME)
         await asyncio.sleep(0.001)
     assert port.statistics.tx_errors >= 50
-    await until(lambda: stand.adapters[0].closed)
+    await until(lambda: port.statistics.up and stand.adapters[0].closed)
 
 
 async def test_adapter_is_opened_anew_on_demand(stand: Any) -> None:
@@ -203,10 +202,11 @@ async def test_adapter_is_opened_anew_on_demand(stand: Any) -> None:
 async def test_adapter_that_does_not_open_anew_is_tried_on(stand: Any) -> None:
     """It ends as a lost one does, and comes back like one; asking once more meanwhile changes nothing."""
     port = await stand.open()
-    stand.failures = [LinkError("busy")] * 3
+    stand.failures = [LinkError("busy")] * 10_000
     port.reopen("no frame was heard for 60 s")
-    await until(lambda: not port.statistics.up)
+    await until(lambda: stand.attempts >= 3 and not port.statistics.up)
     port.reopen("no frame was heard for 60 s")
+    stand.failures.clear()
     await until(lambda: stand.opened == 2 and port.statistics.up)
     port.send(FRAME)
     await until(lambda: port.statistics.tx_count == 1)
@@ -268,7 +268,7 @@ async def test_closing_ends_everything(stand: Any) -> None:
 async def test_closing_while_the_adapter_is_lost(stand: Any) -> None:
     """The wait for the next attempt does not hold up the end of the program."""
     port = await stand.open()
-    stand.failures = [LinkError("gone")] * 1000
+    stand.failures = [LinkError("gone")] * 10_000
     stand.fail_receiving(OSError(errno.ENODEV, "gone"))
     await until(lambda: not port.statistics.up)
     async with asyncio.timeout(WAIT_S):

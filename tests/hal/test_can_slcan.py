@@ -66,7 +66,7 @@ def adapter() -> Iterator[SerialAdapter]:
 
 
 @pytest.fixture
-async def port(adapter: SerialAdapter) -> AsyncIterator[CanPort]:
+async def port(adapter: SerialAdapter, patient: None) -> AsyncIterator[CanPort]:
     """Our port on it, at 500 kbit/s."""
     opened = await open_can(CanSettings("slcan", adapter.path, extra={"sleep_after_open": 0}, accept_ids=(0x305,)))
     yield opened
@@ -96,7 +96,7 @@ async def test_frames_come_and_go(adapter: SerialAdapter, port: CanPort) -> None
     adapter.say(b"T0000030580000000000000000")
     adapter.say(b"t30620102")
     adapter.say(b"t30580102030405060708")
-    await until(lambda: heard)
+    await until(lambda: heard and port.statistics.tx_count)
 
     assert heard == [CanFrame(0x305, bytes(range(1, 9)))]
     assert (port.statistics.tx_count, port.statistics.trouble) == (1, None)

@@ -69,7 +69,7 @@ async def daemon() -> AsyncIterator[Daemon]:
 
 
 @pytest.fixture
-async def port(daemon: Daemon) -> AsyncIterator[CanPort]:
+async def port(daemon: Daemon, patient: None) -> AsyncIterator[CanPort]:
     """Our port on it."""
     extra = {"host": "127.0.0.1", "port": daemon.number}
     opened = await open_can(CanSettings("socketcand", "can0", extra=extra, accept_ids=(0x305,)))
@@ -111,7 +111,7 @@ async def test_daemon_that_goes_and_comes(daemon: Daemon, port: CanPort) -> None
     await keep_sending(lambda: not port.statistics.up)
     assert port.statistics.trouble is not None
     await daemon.start()
-    await keep_sending(lambda: daemon.clients == 2)
+    await keep_sending(lambda: daemon.clients >= 2)
     await keep_sending(lambda: port.statistics.up and not port.statistics.trouble)
 
     assert port.statistics.outages >= 1

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,10 +67,11 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
-    """The memory."""
+def memory(monkeypatch: pytest.MonkeyPatch, clock: FakeClock) -> Memory:
+    """The memory; a collection takes no time, however busy the machine is."""
     memory = Memory()
     monkeypatch.setattr(interpreter, "gc", memory)
+    monkeypatch.setattr(interpreter, "time", SimpleNamespace(perf_counter=clock.monotonic))
     return memory
 
 

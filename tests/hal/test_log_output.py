@@ -83,6 +83,7 @@ def test_lines_wait_for_a_warning(sheet: LinesHandler, holding: LogOutput) -> No
     holding.offer(log_line("trouble", level="WARNING"))
     wait(lambda: len(sheet.texts) == 4)
     assert sheet.texts == ["line 0", "line 1", "line 2", "trouble"]
+    wait(lambda: not holding._hurry.is_set())
     holding.offer(log_line("calm again"))
     time.sleep(0.05)
     assert len(sheet.texts) == 4
@@ -90,9 +91,13 @@ def test_lines_wait_for_a_warning(sheet: LinesHandler, holding: LogOutput) -> No
 
 def test_many_lines_wait_for_nothing(sheet: LinesHandler, holding: LogOutput) -> None:
     """A busy log is written as it comes, and nothing of it is lost."""
-    for number in range(100):
-        holding.offer(log_line(f"line {number}"))
-    wait(lambda: len(sheet.texts) == 100)
+    lines = [f"line {number}" for number in range(101)]  # the thread may hold the first one in its hand already
+    for line in lines:
+        holding.offer(log_line(line))
+    wait(lambda: len(sheet.texts) >= 100)
+    holding.stop()
+    assert holding.join(30.0)
+    assert sheet.texts == lines
     assert holding.lost == 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tinybms_bridge.hal.clock import Clock, SystemClock
+from tinybms_bridge.link import client, server
 from tinybms_bridge.link.session import SessionBounds
 from tinybms_bridge.tinybms.settings import all_settings
 from tinybms_lab.testing.link_place import PATIENCE_S, Place, place
@@ -30,8 +31,12 @@ def make_place(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Plac
 
 
 @pytest.fixture
-async def here(make_place: Callable[..., AbstractAsyncContextManager[Place]]) -> AsyncIterator[Place]:
-    """A place on the clock of the machine."""
+async def here(
+    make_place: Callable[..., AbstractAsyncContextManager[Place]], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Place]:
+    """A place on the clock of the machine; what its core says next does not depend on how slow a test is."""
+    monkeypatch.setattr(server, "_TICK_S", 3600.0)
+    monkeypatch.setattr(client, "_SILENT_S", 3600.0)
     async with make_place() as found:
         yield found
 

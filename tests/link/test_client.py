@@ -183,14 +183,20 @@ async def test_first_that_listens_is_taken(here: Place, tmp_path: Path) -> None:
     ],
 )
 async def test_core_that_cannot_be_talked_to_is_an_error(
-    tmp_path: Path, clock: FakeClock, sent: tuple[bytes, ...], message: str
+    tmp_path: Path, clock: FakeClock, until: Until, sent: tuple[bytes, ...], message: str
 ) -> None:
     """In its own words where it has some."""
     async with false_core(tmp_path / "s", *sent) as core:
-        asyncio.get_running_loop().call_later(0.2, core.hang_up)
+
+        async def hang_up() -> None:
+            await until(lambda: core.clients)
+            core.hang_up()
+
+        hanging_up = asyncio.create_task(hang_up())
         with pytest.raises(LinkError) as caught:
             async with open_link([tmp_path / "s"], new_mirror(clock), clock, who="status"):
                 pass
+        await hanging_up
 
     assert caught.value.reason.startswith(message)
 

@@ -3,12 +3,14 @@
 import asyncio
 import errno
 import fcntl
+import gc
 import os
 import subprocess
 import sys
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +25,7 @@ from tinybms_bridge.tinybms.candidates import find_candidates
 from tinybms_bridge.tinybms.found_units import Candidate, FoundUnit, KnownPort
 from tinybms_bridge.tinybms.frames import ReadModbus, decode_request
 from tinybms_bridge.words import message
-from tinybms_lab.bms import AnsweringDevice, Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
+from tinybms_lab.bms import AnsweringDevice, BmsOptions, Dump, DumpDevice, PtyServer, SimulatedBms, real_dump
 
 BAUD = 115_200
 CLOCK = SystemClock()
@@ -99,11 +101,23 @@ def wires() -> Iterator[Callable[[], Wire]]:
         wire.unplug()
 
 
+@pytest.fixture(autouse=True)
+def whole_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time for all questions together."""
+    monkeypatch.setattr(module, "_ASK_S", 120.0)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a busy machine take its time for each answer; for tests in which nobody is silent."""
+    monkeypatch.setattr(module, "_ASKING", replace(module._ASKING, timeout_s=30.0))
+
+
 @asynccontextmanager
 async def served(device: AnsweringDevice | None = None) -> AsyncIterator[str]:
-    """A device on a port of this process; without one a simulated BMS."""
+    """A device on a port of this process; without one a simulated BMS, which does not fall asleep meanwhile."""
     if device is None:
-        device = await asyncio.to_thread(SimulatedBms.build, CLOCK)
+        device = await asyncio.to_thread(SimulatedBms.build, CLOCK, options=BmsOptions(asleep_allowed=False))
     server = PtyServer(device, CLOCK)
     await asyncio.to_thread(server.open)
     running = asyncio.create_task(server.run())
@@ -117,6 +131,7 @@ async def found(*known: KnownPort, ports: Ports) -> tuple[Candidate, ...]:
     return await find_candidates(known, BAUD, CLOCK, finder=ports)
 
 
+@pytest.mark.usefixtures("answers")
 async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
     """Serial number, hardware, firmware, cells, capacity and voltage, under the name that stays the same."""
     async with served() as path:
@@ -125,7 +140,7 @@ async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
         (candidate,) = await found(ports=Ports(str(stable)))
 
     unit = candidate.unit
-    assert unit is not None
+    assert unit is not None, candidate
     assert (candidate.path, candidate.device, candidate.product) == (str(stable), path, "FTDI")
     assert (candidate.asked, candidate.pack, candidate.held_by, candidate.message) == (True, "", "", None)
     assert len(unit.identity.serial_number) == 24
@@ -136,18 +151,21 @@ async def test_a_bms_is_told_by_what_it_is(tmp_path: Path) -> None:
     assert 40.0 < unit.voltage_v < 60.0
 
 
+@pytest.mark.usefixtures("answers")
 async def test_settings_that_cannot_be_true_are_not_told() -> None:
     """77 cells: garbled, or another device that speaks the protocol; that somebody answers is told all the same."""
-    async with served(DumpDevice(Dump({}, {**real_dump().registers, 307: 77}), CLOCK)) as path:
+    async with served(DumpDevice(Dump({}, {**real_dump().registers, 307: 77}), CLOCK, asleep_allowed=False)) as path:
         (candidate,) = await found(ports=Ports(path))
 
     assert candidate.unit is not None
     assert (candidate.unit.series_cells, candidate.unit.capacity_ah, candidate.message) == (None, None, None)
 
 
+@pytest.mark.usefixtures("answers")
 async def test_the_port_is_free_again_at_once() -> None:
     """Two questions one after the other, and whoever comes next: nothing stays open."""
     async with served() as path:
+        gc.collect()  # what other tests have left is closed before, not meanwhile
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(2):
             (candidate,) = await found(ports=Ports(path))
@@ -196,9 +214,8 @@ async def test_ports_are_asked_at_the_same_time(wires: Callable[[], Wire]) -> No
     assert [each.unit is not None for each in found_here] == [False] * 15 + [True]
 
 
-async def test_a_device_that_floods_is_left(wires: Callable[[], Wire], monkeypatch: pytest.MonkeyPatch) -> None:
-    """It must not take the time of the core: the port is closed after some kilobytes."""
-    monkeypatch.setattr(module, "_ASK_S", 30.0)  # it is the amount that ends it, not the time
+async def test_a_device_that_floods_is_left(wires: Callable[[], Wire]) -> None:
+    """It must not take the time of the core: the port is closed after some kilobytes, whatever the time."""
     wire, stop = wires(), asyncio.Event()
     sent = 0
 
@@ -355,6 +372,7 @@ async def test_a_pack_that_is_searched_for_in_vain_is_told() -> None:
     assert (candidate.path, candidate.device, candidate.pack) == ("auto", "", "main")
 
 
+@pytest.mark.usefixtures("answers")
 async def test_the_port_of_a_pack_out_of_service_is_asked(wires: Callable[[], Wire]) -> None:
     """Whoever puts it back wants to know what is there now."""
     async with served() as path:

@@ -54,7 +54,7 @@ class AdapterPort:
         self._stop = threading.Event()
         self._gone = threading.Event()  # the sender found the adapter dead
         self._anew = ""  # why the adapter shall be opened anew
-        self._outbox: queue.Queue[tuple[float, CanFrame] | None] = queue.Queue(_QUEUE_FRAMES)
+        self._outbox: queue.Queue[tuple[float, can.BusABC, CanFrame] | None] = queue.Queue(_QUEUE_FRAMES)
         self._inbox: deque[CanFrame] = deque()
         self._subscribers = Subscribers()
         self._outage = OutageLog(_LOGGER, f"CAN {settings}")
@@ -69,9 +69,10 @@ class AdapterPort:
 
     def send(self, frame: CanFrame) -> bool:
         """See ``CanPort.send``; also False while the adapter is lost."""
-        if self._bus is not None and not self._stop.is_set():
+        bus = self._bus
+        if bus is not None and not self._stop.is_set():
             try:
-                self._outbox.put_nowait((monotonic_s(), frame))
+                self._outbox.put_nowait((monotonic_s(), bus, frame))
             except queue.Full:
                 pass
             else:
@@ -148,8 +149,7 @@ class AdapterPort:
 
     def _lose(self, reason: Message) -> None:
         self.statistics.outages += 1
-        self._exchange(None)
-        self._begin_outage(reason)
+        self._exchange(None, reason)
 
     def _open_anew(self) -> None:
         _LOGGER.info("CAN %s: reopened: %s", self.settings, self._anew)
@@ -170,13 +170,18 @@ class AdapterPort:
             return
         self._exchange(bus)
 
-    def _exchange(self, bus: can.BusABC | None) -> None:
-        """Put another bus, or none, in place of the present one; nothing queued for the old one survives."""
+    def _exchange(self, bus: can.BusABC | None, trouble: Message | None = None) -> None:
+        """Put another bus, or none, in place of the present one; nothing queued for the old one survives.
+
+        Whoever sees that there is none sees the ``trouble`` too.
+        """
         with self._gate:
             old, self._bus = self._bus, bus
             self._flush()
             self._gone.clear()
             self._send_failures = 0
+            if trouble is not None:
+                self._begin_outage(trouble)
             self.statistics.up = bus is not None
         if old is not None:
             try:
@@ -188,10 +193,9 @@ class AdapterPort:
 
     def _send_loop(self) -> None:
         while (item := self._outbox.get()) is not None:
-            queued_at_s, frame = item
+            queued_at_s, bus, frame = item
             with self._gate:
-                bus = self._bus
-                if bus is None or monotonic_s() - queued_at_s > _STALE_AFTER_S:
+                if bus is not self._bus or monotonic_s() - queued_at_s > _STALE_AFTER_S:
                     self._count_tx_errors(1)
                 else:
                     self._send_now(bus, frame)
@@ -219,12 +223,12 @@ class AdapterPort:
 
     def _note_success(self) -> None:
         self._retry_s = _FIRST_RETRY_S
-        self.statistics.trouble = None
         self._outage.end()
+        self.statistics.trouble = None  # after its line in the log
 
     def _begin_outage(self, what: Message) -> None:
-        self.statistics.trouble = what
         self._outage.begin(what.text)
+        self.statistics.trouble = what  # after its line in the log
 
     def _told(self, code: str, error: Exception) -> Message:
         """Return what happened to the adapter, with what the error says and what to do about it."""

@@ -190,8 +190,8 @@ class HardwareWatchdog:
             return False
         timeout_s = self._set_timeout(self._descriptor, wanted.timeout_s)
         self._tell(None)
-        self.state = replace(self.state, running=True, timeout_s=timeout_s)
         log.info("%s restarts this machine after %s s without a feed", wanted.device, timeout_s or "some")
+        self.state = replace(self.state, running=True, timeout_s=timeout_s)
         return True
 
     def _set_timeout(self, descriptor: int, wanted_s: int) -> int | None:

@@ -77,6 +77,8 @@ class LogOutput(QueueListener):
         self._hold_s = hold_s
         self._hurry = threading.Event()
         """Set while what waits is to be written at once."""
+        self._hurried = object()
+        """Another one each time that somebody is in a hurry."""
         self._retry_s = retry_s
         self._monotonic = monotonic
         self._handler: logging.Handler | None = None
@@ -105,12 +107,12 @@ class LogOutput(QueueListener):
                 self._overflowed += 1
         self._waiting.put(line)
         if line.level not in _HELD or self._waiting.qsize() >= _MOST_HELD:
-            self._hurry.set()
+            self._hurry_up()
 
     def stop(self) -> None:
         """Ask the thread to write what waits and to end; returns at once."""
         self.enqueue_sentinel()
-        self._hurry.set()
+        self._hurry_up()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end after ``stop``; False when the handler does not return in time. Blocks."""
@@ -120,9 +122,10 @@ class LogOutput(QueueListener):
 
     def dequeue(self, block: bool) -> Any:  # noqa: ANN401 -- as in the standard library
         """See ``QueueListener.dequeue``; holds lines back, and closes the handler after the last one."""
+        hurried = self._hurried
         if self._waiting.empty():
             self._hurry.clear()
-            if not self._waiting.empty():  # put there, and told, between these two lines
+            if self._hurried is not hurried:  # between these lines
                 self._hurry.set()
         line: Any = super().dequeue(block)
         self._hurry.wait(self._hold_s)
@@ -130,6 +133,10 @@ class LogOutput(QueueListener):
         if line is None:
             self._close_handler()
         return line
+
+    def _hurry_up(self) -> None:
+        self._hurried = object()
+        self._hurry.set()
 
     def handle(self, line: Any) -> None:  # noqa: ANN401 -- the standard library's queue holds records
         """Write one line, in the thread."""
@@ -140,10 +147,10 @@ class LogOutput(QueueListener):
         try:
             self._write(line, lost - self._told)
         except (OSError, ValueError) as error:
-            self.error = str(error)
             self._retry_at_s = self._monotonic() + self._retry_s
             self._failed += 1
             self._close_handler()
+            self.error = str(error)  # who sees it sees the rest, too
         else:
             self.error = ""
             self._told = lost

@@ -315,7 +315,7 @@ async def test_what_could_not_be_added_is_written_anew(failing: FailingStorage, 
 
 
 WRITER = """
-import sys
+import sys, time
 from datetime import UTC, datetime
 from pathlib import Path
 from tinybms_bridge.battery.bms_event_kinds import Severity
@@ -325,11 +325,13 @@ from tinybms_bridge.link.events import Noted
 from tinybms_bridge.words import Message
 
 store = EventStore(FileStorage(Path(sys.argv[1])))
-while True:
+for _ in range(400):
     store.add(Noted(Severity.INFO, Message("test", {}, "x" * 200)), datetime.now(UTC))
     store.save_quietly()
     print(flush=True)
+time.sleep(600)
 """
+"""Of more entries the oldest would be dropped, where the one that kills it is slow."""
 
 
 @pytest.mark.parametrize("after_writes", [1, 20, 50])
