@@ -13,7 +13,7 @@ from tinybms_bridge.core.battery import Battery
 from tinybms_bridge.core.bridge import Bridge
 from tinybms_bridge.link.events import BmsEventsSeen, IdentityKnown, Noted
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.no_cover]
+pytestmark = pytest.mark.virtual_time
 
 FOR_16_CELLS = {"bulk_voltage_v": 56.0}
 

@@ -18,7 +18,7 @@ from tinybms_bridge.battery.saved_units import SavedUnits, key_by_name
 from tinybms_bridge.battery.state import PackCondition
 from tinybms_bridge.core.persistence import load_state
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.no_cover]
+pytestmark = pytest.mark.virtual_time
 
 ONE = {"hardware": {"uart": {"device": "/dev/a"}}}
 """Today's configuration."""

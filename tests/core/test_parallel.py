@@ -17,7 +17,7 @@ from tinybms_bridge.battery.state import CellPlace, PackCondition, PackState
 from tinybms_bridge.core.parallel import ParallelBattery
 from tinybms_bridge.link.events import PackSnapshotAccepted
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.no_cover]
+pytestmark = pytest.mark.virtual_time
 
 HOLD_S = 30.0
 
