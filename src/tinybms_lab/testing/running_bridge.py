@@ -125,8 +125,11 @@ class RunningBridge:
     def services_pid(self) -> int:
         """The process of the web server."""
         core = self.processes["run"].pid
-        children = Path(f"/proc/{core}/task/{core}/children").read_text().split()
-        return next(int(each) for each in children if b"run-services" in Path(f"/proc/{each}/cmdline").read_bytes())
+        for child in Path(f"/proc/{core}/task/{core}/children").read_text().split():
+            with suppress(OSError):  # another child, which has ended meanwhile
+                if b"run-services" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        raise ProcessLookupError("there is no process of the web server")
 
     def end(self) -> None:
         """End everything that was started."""
@@ -163,8 +166,13 @@ class RunningBridge:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody uses, and that nobody else is given while this process lives.
+
+    Servers can listen on it, one after the other, as they allow others to use their address (SO_REUSEADDR).
+    """
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", 0))
+    port: int = found.getsockname()[1]
+    found.detach()  # open until the process ends: the kernel gives no port away that somebody has
+    return port
