@@ -240,7 +240,7 @@ def test_a_silent_bms_loses_nothing_that_was_typed(
 
 
 def test_a_pack_that_vanishes_takes_nothing_that_was_typed_with_it(
-    bridge: Any, page: Page, log_in: Callable[..., None]
+    bridge: Any, page: Page, log_in: Callable[..., None], wait_for: Callable[[Callable[[], object], str], None]
 ) -> None:
     """The page says that it is gone, shows no other one in its place, and goes on when it is back."""
     log_in(page)
@@ -262,6 +262,7 @@ def test_a_pack_that_vanishes_takes_nothing_that_was_typed_with_it(
     page.goto(f"{bridge.url}/bms")
     typed = field(page, "over_heat_cutoff_c").get_by_role("textbox")
     typed.fill("58")
+    wait_for(lambda: sockets, "the page is connected")
     with_packs({"garage": state["packs"]["main"]})
     expect(page.get_by_test_id("pack-gone")).to_contain_text("There is no pack main any more.")
     expect(page.get_by_role("button", name="Pack garage")).to_be_visible()
