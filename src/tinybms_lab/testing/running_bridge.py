@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WAIT_S", "RunningBridge", "free_port", "until"]
+__all__ = ["ANSWER_MS", "WAIT_S", "RunningBridge", "free_port", "until"]
 
 WAIT_S = 120.0
 """Longer than anything takes on a machine that is busy with something else."""
+
+ANSWER_MS = 2000
+"""How long the bridge waits for its BMS: a program that a busy machine holds up is no BMS that is silent."""
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -56,7 +59,7 @@ class RunningBridge:
         bridge.begin("simulate", "simulate", "--link", str(bms), "--quiet", *(simulator or ("--profile", "idle")))
         until(bms.exists, "the simulated BMS is there")
         bridge.document = {
-            "hardware": {"uart": {"device": str(bms)}, "can": {"interface": "virtual"}},
+            "hardware": {"uart": {"device": str(bms), "timeout_ms": ANSWER_MS}, "can": {"interface": "virtual"}},
             "advanced": {"state_directory": str(home / "state")},
             **(changes or {}),
         }

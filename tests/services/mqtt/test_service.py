@@ -315,9 +315,17 @@ async def test_broker_that_accepts_and_never_answers(
     ],
 )
 async def test_broker_that_is_not_there_is_told_in_the_language_of_the_reader(
-    publishing: Any, configured: Any, until: Any, uri: str, words: str
+    publishing: Any, configured: Any, until: Any, uri: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens, or nobody knows the name: both are told by code, so that they can be said in French."""
+    look_up = socket.getaddrinfo
+
+    def without_network(host: str, *rest: Any, **options: Any) -> Any:
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", without_network)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         async with publishing(configured(closed.getsockname()[1], uri=uri)) as published:
