@@ -130,7 +130,6 @@ def test_keys_and_mouse_choose_another_time(bridge: Any, page: Page) -> None:
     cursor = chart.get_by_role("slider")
     cursor.focus()
     page.keyboard.press("Home")
-    expect(cursor).to_have_attribute("aria-valuenow", "0")
     expect(cursor).to_have_attribute("aria-valuetext", re.compile(r"Power [-−]?[\d,]+\sW"))
     first = cursor.get_attribute("aria-valuetext") or ""
     page.keyboard.press("ArrowRight")
