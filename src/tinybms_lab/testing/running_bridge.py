@@ -60,6 +60,7 @@ class RunningBridge:
         until(bms.exists, "the simulated BMS is there")
         bridge.document = {
             "hardware": {"uart": {"device": str(bms), "timeout_ms": ANSWER_MS}, "can": {"interface": "virtual"}},
+            "tinybms": {"uart_retry_count": 1},  # with more than one attempt it would say that this is too long
             "advanced": {"state_directory": str(home / "state")},
             **(changes or {}),
         }
