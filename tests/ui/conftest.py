@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,19 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def page(context: BrowserContext) -> Page:
     """A page of that browser."""
     return context.new_page()
+
+
+@pytest.fixture
+def wait_for(page: Page) -> Callable[[Callable[[], object], str], None]:
+    """Return a function that waits until something is true while the page goes on: what it asks is heard only then."""
+
+    def wait_for(condition: Callable[[], object], what: str) -> None:
+        end_s = time.monotonic() + WAIT_S
+        while not condition():
+            assert time.monotonic() < end_s, f"not within {WAIT_S:.0f} s: {what}"
+            page.wait_for_timeout(20)
+
+    return wait_for
 
 
 @pytest.fixture

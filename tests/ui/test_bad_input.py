@@ -36,7 +36,9 @@ def test_a_program_that_was_updated_is_told(bridge: Any, page: Page) -> None:
     expect(page.get_by_test_id("headline")).to_be_visible()
 
 
-def test_a_telephone_that_slept_for_a_day_goes_on(bridge: Any, page: Page) -> None:
+def test_a_telephone_that_slept_for_a_day_goes_on(
+    bridge: Any, page: Page, wait_for: Callable[[Callable[[], object], str], None]
+) -> None:
     """Its connection may look alive and be dead: it is made anew at once."""
     page.clock.install()
     sockets = played(page, state_of(bridge, page))
@@ -46,8 +48,8 @@ def test_a_telephone_that_slept_for_a_day_goes_on(bridge: Any, page: Page) -> No
     page.clock.fast_forward("24:00:00")
     page.clock.run_for(5000)
 
+    wait_for(lambda: len(sockets) > before, "it connects anew")
     expect(page.get_by_test_id("icon-web")).to_have_accessible_name("This page: connected")
-    assert len(sockets) > before
 
 
 def test_an_old_browser_gets_words_and_not_a_blank_page(bridge: Any, page: Page) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 
+from tinybms_lab.testing.running_bridge import ANSWER_MS
+
 
 @pytest.fixture
 def held(bridge: Any, page: Page) -> Callable[[str], Any]:
@@ -213,11 +215,29 @@ def test_a_viewer_reads_everything_and_changes_nothing(
     expect(field(page, "over_voltage_cutoff_v")).to_contain_text("3.750 V")
 
 
+@pytest.fixture
+def wait_for_answers(bridge: Any, page: Page) -> Callable[[int], None]:
+    """Return a function that sets how many milliseconds the bridge waits for an answer of the BMS."""
+
+    def wait_for_answers(timeout_ms: int) -> None:
+        token = page.request.get(f"{bridge.url}/api/session").json()["csrf_token"]
+        change = {"hardware": {"uart": {"timeout_ms": timeout_ms}}}
+        answer = page.request.post(f"{bridge.url}/api/settings", data=change, headers={"X-CSRF-Token": token})
+        assert answer.ok, answer.text()
+
+    return wait_for_answers
+
+
 def test_a_silent_bms_loses_nothing_that_was_typed(
-    bridge: Any, page: Page, log_in: Callable[..., None], held: Callable[[str], Any]
+    bridge: Any,
+    page: Page,
+    log_in: Callable[..., None],
+    held: Callable[[str], Any],
+    wait_for_answers: Callable[[int], None],
 ) -> None:
     """The page says that it is silent, keeps value and plan, and writes once the BMS answers again."""
     log_in(page)
+    wait_for_answers(300)
     page.goto(f"{bridge.url}/bms")
     typed = field(page, "low_temperature_charger_cutoff_c").get_by_role("textbox")
     typed.fill("3")
@@ -231,6 +251,7 @@ def test_a_silent_bms_loses_nothing_that_was_typed(
         expect(typed).to_have_value("3")
     finally:
         bms.send_signal(signal.SIGCONT)
+        wait_for_answers(ANSWER_MS)
     expect(page.get_by_test_id("bms-silent")).to_have_count(0)
     expect(typed).to_have_value("3")
     plan = review(page)
@@ -240,7 +261,7 @@ def test_a_silent_bms_loses_nothing_that_was_typed(
 
 
 def test_a_pack_that_vanishes_takes_nothing_that_was_typed_with_it(
-    bridge: Any, page: Page, log_in: Callable[..., None]
+    bridge: Any, page: Page, log_in: Callable[..., None], wait_for: Callable[[Callable[[], object], str], None]
 ) -> None:
     """The page says that it is gone, shows no other one in its place, and goes on when it is back."""
     log_in(page)
@@ -262,6 +283,7 @@ def test_a_pack_that_vanishes_takes_nothing_that_was_typed_with_it(
     page.goto(f"{bridge.url}/bms")
     typed = field(page, "over_heat_cutoff_c").get_by_role("textbox")
     typed.fill("58")
+    wait_for(lambda: sockets, "the page is connected")
     with_packs({"garage": state["packs"]["main"]})
     expect(page.get_by_test_id("pack-gone")).to_contain_text("There is no pack main any more.")
     expect(page.get_by_role("button", name="Pack garage")).to_be_visible()

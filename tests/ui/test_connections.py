@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tinybms_lab.testing.running_bridge import WAIT_S, free_port, until
+from tinybms_lab.testing.running_bridge import free_port, until
 
 PATH = "/settings/connections"
 AT = "2026-01-02T03:04:05Z"
 WHY = {"code": "mqtt.lost", "parameters": {}, "text": "mqtt://boat.example:1883: the broker has closed the connection"}
 LogIn = Callable[..., None]
+WaitFor = Callable[[Callable[[], object], str], None]
 
 
 def service(name: str, title: str, condition: str, **more: Any) -> dict[str, Any]:
@@ -119,14 +120,6 @@ def answering(page: Page, services: list[dict[str, Any]]) -> list[str]:
 
     page.route(re.compile(r"/api/services(\?|$)"), answer)
     return asked
-
-
-def wait_for(page: Page, condition: Callable[[], bool]) -> None:
-    """Wait for something that requests of the page bring about, while the page goes on."""
-    end_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < end_s
-        page.wait_for_timeout(50)
 
 
 def speak(page: Page, language: str) -> None:
@@ -244,7 +237,7 @@ def test_a_viewer_sees_and_does_not_try(page: Page, bridge: Any, log_in: LogIn, 
     assert tried == []
 
 
-def test_a_trial_takes_its_time(page: Page, bridge: Any, log_in: LogIn) -> None:
+def test_a_trial_takes_its_time(page: Page, bridge: Any, log_in: LogIn, wait_for: WaitFor) -> None:
     """While it runs the page says so and the button rests; that the bridge is lost meanwhile is said as well."""
     held: list[Route] = []
     log_in(page)
@@ -258,14 +251,14 @@ def test_a_trial_takes_its_time(page: Page, bridge: Any, log_in: LogIn) -> None:
     expect(button).to_be_disabled()
     expect(page.get_by_role("button", name="Try it: MQTT")).to_be_enabled()
 
-    wait_for(page, lambda: bool(held))
+    wait_for(lambda: held, "it is tried")
     held[0].abort()
     expect(tried).to_contain_text("It failed: ")
     expect(tried).to_contain_text("cannot be reached")
     expect(button).to_be_enabled()
 
 
-def test_it_asks_once_at_a_time_and_only_while_it_is_open(page: Page, bridge: Any) -> None:
+def test_it_asks_once_at_a_time_and_only_while_it_is_open(page: Page, bridge: Any, wait_for: WaitFor) -> None:
     """No storm of requests: one every two seconds at most, none beside one that is slow, none once the page is left."""
     asked: list[float] = []
     held: list[Route] = []
@@ -279,7 +272,7 @@ def test_it_asks_once_at_a_time_and_only_while_it_is_open(page: Page, bridge: An
 
     page.route(re.compile(r"/api/services(\?|$)"), answer)
     page.goto(f"{bridge.url}{PATH}")
-    wait_for(page, lambda: bool(held))
+    wait_for(lambda: held, "it asks for the third time")
     assert min(later - sooner for sooner, later in pairwise(asked)) >= 1.8
     page.wait_for_timeout(4500)
     assert len(asked) == 3, "it did not wait for the slow answer"

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, WebSocketRoute, expect
 
-from tinybms_lab.testing.running_bridge import until
-
 Violations = Callable[[Page], list[str]]
+WaitFor = Callable[[Callable[[], object], str], None]
 
 
 def shown_instead(page: Page, state: dict[str, Any]) -> None:
@@ -168,7 +167,7 @@ def test_four_packs_in_french_and_dark(bridge: Any, browser: Browser, violations
 
 
 def test_a_pack_is_taken_out_after_a_question_and_put_back_without(
-    bridge: Any, page: Page, log_in: Callable[..., None]
+    bridge: Any, page: Page, log_in: Callable[..., None], wait_for: WaitFor
 ) -> None:
     """One key of the configuration; the question says what has to be done first."""
     log_in(page)
@@ -182,7 +181,7 @@ def test_a_pack_is_taken_out_after_a_question_and_put_back_without(
     dialog.get_by_role("button", name="Take out of service", exact=True).click()
     expect(dialog).to_have_count(0)
     page.get_by_role("button", name="Put back: Pack d").click()
-    until(lambda: len(asked) == 2, "both were asked for")
+    wait_for(lambda: len(asked) == 2, "both are asked for")
     assert asked == [{"packs": {"c": {"enabled": False}}}, {"packs": {"d": {"enabled": True}}}]
 
 
@@ -227,7 +226,7 @@ def test_who_may_only_look_is_asked_to_log_in(bridge: Any, page: Page) -> None:
     expect(page.get_by_role("dialog").get_by_label("User name")).to_be_visible()
 
 
-def test_traffic_and_settings_are_of_the_chosen_pack(bridge: Any, page: Page) -> None:
+def test_traffic_and_settings_are_of_the_chosen_pack(bridge: Any, page: Page, wait_for: WaitFor) -> None:
     """The name stands in the address and in what is asked; another choice asks anew."""
     shown_instead(page, four_packs(bridge, page))
     seen: list[str] = []
@@ -238,5 +237,5 @@ def test_traffic_and_settings_are_of_the_chosen_pack(bridge: Any, page: Page) ->
     expect(choice.get_by_role("button", name="Pack a")).to_have_attribute("aria-pressed", "true")
     choice.get_by_role("button", name="Pack d").click()
     expect(choice.get_by_role("button", name="Pack d")).to_have_attribute("aria-pressed", "true")
-    until(lambda: any(each.startswith("/api/uart/traffic?pack=d") for each in seen), "the other line is asked for")
+    wait_for(lambda: any(each.startswith("/api/uart/traffic?pack=d") for each in seen), "the other line is asked for")
     assert any(each.startswith("/api/uart/traffic?pack=a") for each in seen)

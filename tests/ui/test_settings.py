@@ -125,7 +125,9 @@ def test_two_tabs_do_not_overwrite_each_other(settings: Page, bridge: Any) -> No
     assert in_force(bridge)["victron"]["max_charge_current_a"] == 40.0
 
 
-def test_nothing_typed_is_lost_when_the_session_ends(settings: Page, bridge: Any, admin: tuple[str, str]) -> None:
+def test_nothing_typed_is_lost_when_the_session_ends(
+    settings: Page, bridge: Any, admin: tuple[str, str], wait_for: Callable[[Callable[[], object], str], None]
+) -> None:
     """Not by a session that ends; leaving the page asks first."""
     type_in(settings, CHARGE, "33")
     asked: list[str] = []
@@ -136,7 +138,8 @@ def test_nothing_typed_is_lost_when_the_session_ends(settings: Page, bridge: Any
 
     settings.on("dialog", stay)
     settings.get_by_role("link", name="Overview").click()
-    assert [each for each in asked if "not saved" in each] == asked != []
+    wait_for(lambda: asked, "it asks first")
+    assert all("not saved" in each for each in asked)
     expect(field(settings, CHARGE)).to_have_value("33")
 
     settings.context.clear_cookies()

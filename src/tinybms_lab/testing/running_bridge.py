@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WAIT_S", "RunningBridge", "free_port", "until"]
+__all__ = ["ANSWER_MS", "WAIT_S", "RunningBridge", "free_port", "until"]
 
 WAIT_S = 120.0
 """Longer than anything takes on a machine that is busy with something else."""
+
+ANSWER_MS = 2000
+"""How long the bridge waits for its BMS: a program that a busy machine holds up is no BMS that is silent."""
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -56,7 +59,8 @@ class RunningBridge:
         bridge.begin("simulate", "simulate", "--link", str(bms), "--quiet", *(simulator or ("--profile", "idle")))
         until(bms.exists, "the simulated BMS is there")
         bridge.document = {
-            "hardware": {"uart": {"device": str(bms)}, "can": {"interface": "virtual"}},
+            "hardware": {"uart": {"device": str(bms), "timeout_ms": ANSWER_MS}, "can": {"interface": "virtual"}},
+            "tinybms": {"uart_retry_count": 1},  # with more than one attempt it would say that this is too long
             "advanced": {"state_directory": str(home / "state")},
             **(changes or {}),
         }
@@ -125,8 +129,11 @@ class RunningBridge:
     def services_pid(self) -> int:
         """The process of the web server."""
         core = self.processes["run"].pid
-        children = Path(f"/proc/{core}/task/{core}/children").read_text().split()
-        return next(int(each) for each in children if b"run-services" in Path(f"/proc/{each}/cmdline").read_bytes())
+        for child in Path(f"/proc/{core}/task/{core}/children").read_text().split():
+            with suppress(OSError):  # another child, which has ended meanwhile
+                if b"run-services" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
+        raise ProcessLookupError("there is no process of the web server")
 
     def end(self) -> None:
         """End everything that was started."""
@@ -163,8 +170,13 @@ class RunningBridge:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses now."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """Return a port of this machine that nobody uses, and that nobody else is given while this process lives.
+
+    Servers can listen on it, one after the other, as they allow others to use their address (SO_REUSEADDR).
+    """
+    found = socket.socket()
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    found.bind(("127.0.0.1", 0))
+    port: int = found.getsockname()[1]
+    found.detach()  # open until the process ends: the kernel gives no port away that somebody has
+    return port

@@ -24,6 +24,12 @@ def level() -> Iterator[None]:
     logger.setLevel(before)
 
 
+@pytest.fixture(autouse=True)
+def _slow_outputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program ends without what a slow output does not take in a second; here it has longer."""
+    monkeypatch.setattr("tinybms_bridge.services.logs.store._CLOSE_S", 60.0)
+
+
 @pytest.fixture
 def console() -> Iterator[LinesHandler]:
     """A console in memory; one that hangs is let go with the test."""

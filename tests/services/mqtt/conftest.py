@@ -32,6 +32,7 @@ from tinybms_bridge.services.mqtt.options import MqttOptions
 from tinybms_bridge.services.mqtt.service import MqttService
 from tinybms_bridge.services.ports import Hearing, Moment
 from tinybms_bridge.services.standing import ServiceStanding
+from tinybms_lab.testing.running_bridge import free_port
 
 PATIENCE_S = 120.0
 """For what a busy machine may keep waiting."""
@@ -167,9 +168,7 @@ class Mosquitto:
     """A broker in a process of its own, on a port of its own."""
 
     def __init__(self, folder: Path, lines: Sequence[str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._file = folder / f"mosquitto-{self.port}.conf"
         self._lines = lines
         self._process: subprocess.Popen[bytes] | None = None

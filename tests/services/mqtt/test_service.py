@@ -35,10 +35,16 @@ async def test_battery_packs_alarms_and_presence_are_there_for_who_comes_later(
 ) -> None:
     """Whoever connects after the bridge gets the retained states at once, under the names of the API."""
     broker = new_broker()
-    async with publishing(configured(broker.port)) as published:
-        await until(lambda: published.condition() == "working")
+    topics = ("status", "battery/state", "battery/alarms", "packs/main/state", "packs/main/registers")
+
+    def knows(witness: Any) -> bool:
+        return all(witness.of(f"{ROOT}/{topic}") for topic in topics)
+
+    first = await witness(broker.port)
+    async with publishing(configured(broker.port)):
+        await until(lambda: knows(first))
         late = await witness(broker.port)
-        await until(lambda: late.of(f"{ROOT}/packs/main/state") and late.of(f"{ROOT}/battery/alarms"))
+        await until(lambda: knows(late))
         state = late.of(f"{ROOT}/battery/state")[0]
         assert state.retained
         assert state.document["voltage"] == 53.12
@@ -259,17 +265,17 @@ async def test_encrypted_with_certificates_on_both_sides(
     async with publishing(configured(broker.port, **{**keys, "client_certificate": "", "client_key": ""})) as published:
         await until(lambda: published.condition() == "trouble")
     async with publishing(configured(broker.port, **{**keys, "server_certificate": ""})) as published:
-        await until(lambda: published.condition() == "trouble")
-        told = published.standing.state().message
-        assert told is not None
-        assert "not trusted" in told.text
+        await until(lambda: says(published, "not trusted"))
     broken = {**keys, "client_key": "-----BEGIN PRIVATE KEY-----\nnonsense\n-----END PRIVATE KEY-----"}
     async with publishing(configured(broker.port, **broken)) as published:
-        await until(lambda: published.condition() == "trouble")
-        told = published.standing.state().message
-        assert told is not None
-        assert "client_certificate and its key cannot be used" in told.text
+        await until(lambda: says(published, "client_certificate and its key cannot be used"))
     gc.collect()
+
+
+def says(published: Any, words: str) -> bool:
+    """Tell whether it does not work for this reason: a busy machine may have had another one first."""
+    told = published.standing.state().message
+    return published.condition() == "trouble" and told is not None and words in told.text
 
 
 async def test_broker_that_accepts_and_never_answers(
@@ -309,9 +315,17 @@ async def test_broker_that_accepts_and_never_answers(
     ],
 )
 async def test_broker_that_is_not_there_is_told_in_the_language_of_the_reader(
-    publishing: Any, configured: Any, until: Any, uri: str, words: str
+    publishing: Any, configured: Any, until: Any, uri: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody listens, or nobody knows the name: both are told by code, so that they can be said in French."""
+    look_up = socket.getaddrinfo
+
+    def without_network(host: str, *rest: Any, **options: Any) -> Any:
+        if host.endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", without_network)
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # and does not listen
         async with publishing(configured(closed.getsockname()[1], uri=uri)) as published:
@@ -473,8 +487,8 @@ async def test_home_assistant_is_told_and_untold(
     assert battery in load_announced(memory).topics
     async with publishing(configured(broker.port, enabled=False, **wanted)) as published:
         await until(lambda: heard.of(battery)[-1].payload == b"")
+        await until(lambda: load_announced(memory).topics == ())  # "off" is also how it stands before it begins
         await until(lambda: published.condition() == "off")
-    assert load_announced(memory).topics == ()
 
 
 async def test_garbage_retained_on_our_topics_changes_nothing(

@@ -18,6 +18,8 @@ from tinybms_bridge.services.web.tls import ensure_self_signed
 SLOW_S = 0.02
 """Between two bytes of a server that never comes to an end: no time-out of a single wait would ever end that."""
 
+END_S = 30.0
+
 
 @dataclass
 class Served:
@@ -57,8 +59,11 @@ class Served:
         except asyncio.CancelledError:
             pass  # the end of the test
         finally:
-            self._tasks.discard(task)
             writer.close()
+            with suppress(OSError, TimeoutError):  # an encrypted connection ends in several steps
+                async with asyncio.timeout(END_S):
+                    await writer.wait_closed()
+            self._tasks.discard(task)
 
     @staticmethod
     async def slowly(writer: asyncio.StreamWriter, data: bytes) -> None:

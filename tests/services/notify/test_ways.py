@@ -17,6 +17,7 @@ from tinybms_bridge.services.notify.messages import AlarmNews, Notification, Wor
 from tinybms_bridge.services.notify.sockets import Deadline
 from tinybms_bridge.services.notify.ways import Letter, NotifyWay, NtfyWay, WebhookWay
 from tinybms_bridge.words import message
+from tinybms_lab.testing.running_bridge import free_port
 
 AT = datetime(2026, 1, 1, 14, 5, tzinfo=UTC)
 TOKEN, TOPIC, KEY = "tk-hush-hush", "topic-hush-hush", "key-hush-hush"
@@ -218,11 +219,9 @@ async def test_a_server_that_never_ends_its_handshake_is_left_in_time(serve: Ser
     assert found.why.code == "notify.no_answer"
 
 
-async def test_nobody_there_is_told(serve: Serve) -> None:
-    """A port where nobody listens any more."""
-    server = await serve("http")
-    await server.end()
-    assert (await failure(webhook(server.port))).why.code == "notify.connection_refused"
+async def test_nobody_there_is_told() -> None:
+    """A port where nobody listens."""
+    assert (await failure(webhook(free_port()))).why.code == "notify.connection_refused"
 
 
 async def test_answers_are_bounded(serve: Serve) -> None:
@@ -261,9 +260,8 @@ async def test_a_name_that_nobody_knows_is_told(monkeypatch: pytest.MonkeyPatch)
 
 async def test_a_dead_address_leaves_time_for_the_next(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with IPv6 that goes nowhere: the name has another address."""
-    server, gone = await serve("http"), await serve("http")
-    await gone.end()
-    found = [(2, 1, 6, "", ("127.0.0.1", port)) for port in (gone.port, server.port)]
+    server = await serve("http")
+    found = [(2, 1, 6, "", ("127.0.0.1", port)) for port in (free_port(), server.port)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     await send(webhook(server.port))
     assert len(server.asked) == 1

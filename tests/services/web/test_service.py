@@ -25,13 +25,15 @@ from tinybms_bridge.hal.storage import MemoryStorage
 from tinybms_bridge.link.events import Noted, PartState
 from tinybms_bridge.services.web import app as app_module
 from tinybms_bridge.services.web.accounts import AccountRegistry, Accounts, AccountStore
+from tinybms_bridge.services.web.connections import GuardedHttp, GuardedWebSocket
 from tinybms_bridge.services.web.options import WebOptions
 from tinybms_bridge.services.web.security import Viewer
 from tinybms_bridge.services.web.server import EmbeddedServer
 from tinybms_bridge.services.web.service import WebService, WebState, bind
 from tinybms_lab.testing.fake_clock import FakeClock
+from tinybms_lab.testing.running_bridge import free_port
 
-WAIT_S = 30.0
+WAIT_S = 60.0
 LOOPBACK = WebOptions(port=0, listen_address="127.0.0.1")
 IMPATIENT = replace(LOOPBACK, head_timeout_s=0.3, stuck_timeout_s=0.3)
 Start = Callable[..., contextlib.AbstractAsyncContextManager[WebService]]
@@ -274,8 +276,8 @@ async def test_a_port_of_another_bridge_is_told_once_and_had_when_it_is_free(
     clock = FakeClock()
     tries: list[float] = []
     supervisor = Supervisor(clock)
-    with bind("127.0.0.1", 0) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with bind("127.0.0.1", port):
         service = WebService(core, replace(LOOPBACK, port=port), storage, SystemClock())
 
         async def serve() -> None:
@@ -500,12 +502,21 @@ async def test_a_head_that_drips_is_cut(start: Start) -> None:
         writer.close()
 
 
-async def test_a_second_request_that_drips_is_cut(start: Start) -> None:
+async def test_a_second_request_that_drips_is_cut(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that was good once is not trusted for ever."""
-    async with start(IMPATIENT) as service:
+    protocols: list[GuardedHttp] = []
+    begin = GuardedHttp.connection_made
+
+    def made(protocol: GuardedHttp, transport: asyncio.Transport) -> None:
+        protocols.append(protocol)
+        begin(protocol, transport)
+
+    monkeypatch.setattr(GuardedHttp, "connection_made", made)
+    async with start() as service:
         reader, writer = await raw(service)
         writer.write(b"GET /api/session HTTP/1.1\r\nHost: h\r\n\r\n")
         assert b"200 OK" in await asyncio.wait_for(reader.readline(), WAIT_S)
+        protocols[0]._head._delay_s = IMPATIENT.head_timeout_s  # not before: the first request may be late
         writer.write(b"GET / HT")
         with contextlib.suppress(ConnectionError):
             await asyncio.wait_for(reader.read(), WAIT_S)
@@ -564,17 +575,28 @@ async def test_another_machine_finds_a_connection(start: Start) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/large", "/ws"])
-async def test_a_client_that_never_reads_is_cut(start: Start, path: str) -> None:
+async def test_a_client_that_never_reads_is_cut(start: Start, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It must not hold memory for ever, neither over HTTP nor over a WebSocket."""
+    cut = asyncio.Event()
+
+    def noted(lost: Callable[..., None]) -> Callable[..., None]:
+        def note(protocol: object, error: Exception | None) -> None:
+            lost(protocol, error)
+            cut.set()
+
+        return note
+
+    for kind in (GuardedHttp, GuardedWebSocket):
+        monkeypatch.setattr(kind, "connection_lost", noted(kind.connection_lost))
     upgrade = (
         "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
         "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
     )
     received = 0
-    async with start(IMPATIENT) as service:
+    async with start(replace(IMPATIENT, head_timeout_s=WAIT_S)) as service:
         reader, writer = await raw(service)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: h\r\n{upgrade if path == '/ws' else ''}\r\n".encode())
-        await asyncio.sleep(3.0)
+        await asyncio.wait_for(cut.wait(), WAIT_S)
         with contextlib.suppress(ConnectionError):
             async with asyncio.timeout(WAIT_S):
                 while data := await reader.read(1_000_000):

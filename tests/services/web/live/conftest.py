@@ -88,7 +88,7 @@ class Browser:
         """Close the tab."""
         self._to_server.put_nowait({"type": "websocket.disconnect", "code": 1001})
 
-    async def until(self, condition: Callable[[], object], timeout_s: float = 30.0) -> None:
+    async def until(self, condition: Callable[[], object], timeout_s: float = 60.0) -> None:
         """Wait until a condition holds; fails after a while."""
         async with asyncio.timeout(timeout_s):
             while not condition():

@@ -263,11 +263,11 @@ async def test_500_clients(app: FastAPI, core: Any, browse: Browse, clock: FakeC
     """Five hundred browsers get every message, three of which were encoded once each."""
     broadcaster = limit(app, core, BroadcasterSettings(max_clients=500))
     browsers = [browse() for _ in range(500)]
-    await browsers[0].until(lambda: all(browser.got for browser in browsers), 20.0)
+    await browsers[0].until(lambda: all(browser.got for browser in browsers))
     before = broadcaster.totals().encoded
     for count in (2, 3, 4):
         await clock.advance(1.0)
-        await browsers[0].until(lambda count=count: all(len(each.got) == count for each in browsers), 20.0)
+        await browsers[0].until(lambda count=count: all(len(each.got) == count for each in browsers))
     assert broadcaster.totals().encoded == before + 3
     assert {browser.got[-1]["voltage"] for browser in browsers} == {54.32}
 
