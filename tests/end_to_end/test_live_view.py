@@ -139,9 +139,7 @@ async def test_a_newcomer_sees_what_matters_and_finds_the_keys(session: Session)
         "Simulated GX ",
         "q quit  ? help",
     )
-    await session.until(
-        lambda: not [label for label in labels if not session.rows_with(label)]
-    )  # a picture comes in parts
+    await session.until(lambda: all(session.rows_with(label) for label in labels))  # a picture comes in parts
     assert session.screen.display[23].startswith("q quit  ? help")
     assert not [row for row in session.screen.display if row.rstrip().endswith("…")]
     assert b"There is no administrator" not in session.received, "nobody else writes on the screen"
