@@ -36,6 +36,8 @@ def give_up(*_):
 signal.signal(signal.SIGTERM, give_up)
 while True:
     _, status = os.waitpid(child, os.WUNTRACED)
+    if os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGSTOP:
+        continue  # for a moment by scripts/pauses.py, and not by a key
     to_foreground(own)
     if not os.WIFSTOPPED(status):
         print("exit code", os.waitstatus_to_exitcode(status), flush=True)

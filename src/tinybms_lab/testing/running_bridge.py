@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +73,8 @@ class RunningBridge:
         words = ("users", "-c", str(self.config), "add", name, "--role", role, "--password-stdin")
         self.call(*words, text=f"{password}\n")
 
-    def call(self, *words: str, text: str = "") -> str:
-        """Run a command of the program to its end."""
+    def call(self, *words: str, text: str = "", good: Collection[int] = (0,)) -> str:
+        """Run a command of the program to its end, with an exit status that is good."""
         done = subprocess.run(  # noqa: S603 -- the program itself
             [sys.executable, "-m", "tinybms_bridge", *words],
             cwd=self.home,
@@ -85,7 +85,7 @@ class RunningBridge:
             check=False,
             timeout=WAIT_S,
         )
-        if done.returncode != 0:
+        if done.returncode not in good:
             raise RuntimeError(done.stderr)
         return done.stdout
 
