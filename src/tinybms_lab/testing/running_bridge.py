@@ -74,7 +74,7 @@ class RunningBridge:
         self.call(*words, text=f"{password}\n")
 
     def call(self, *words: str, text: str = "", good: Collection[int] = (0,)) -> str:
-        """Run a command of the program to its end, with an exit status that is good."""
+        """Run a command of the program to its end, with an exit status that is good, and return what it tells."""
         done = subprocess.run(  # noqa: S603 -- the program itself
             [sys.executable, "-m", "tinybms_bridge", *words],
             cwd=self.home,
@@ -85,7 +85,7 @@ class RunningBridge:
             check=False,
             timeout=WAIT_S,
         )
-        if done.returncode not in good:
+        if done.returncode not in good or (done.returncode and not done.stdout):
             raise RuntimeError(done.stderr)
         return done.stdout
 
