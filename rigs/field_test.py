@@ -136,15 +136,12 @@ async def watch(url: str, seconds: float, clients: int, every_s: float, warm_up_
     try:
         await asyncio.sleep(warm_up_s)
         end_s = time.monotonic() + seconds
-        while True:
-            try:
-                record.take(await asyncio.to_thread(read, url, headers))
-            except (OSError, ValueError) as error:
-                record.unanswered += 1
-                print(f"no answer: {error}", file=sys.stderr)
+        await _take_reading(record, url, headers)
+        while True:  # at least once: the counters are judged by two readings
+            await asyncio.sleep(min(every_s, max(0.0, end_s - time.monotonic())))
+            await _take_reading(record, url, headers)
             if time.monotonic() >= end_s:
                 break
-            await asyncio.sleep(min(every_s, max(0.0, end_s - time.monotonic())))
     finally:
         for task in tasks:
             task.cancel()
@@ -155,6 +152,14 @@ async def watch(url: str, seconds: float, clients: int, every_s: float, warm_up_
     for good, text in judged:
         print(f"{'ok  ' if good else 'FAIL'}  {text}")
     return all(good for good, _ in judged)
+
+
+async def _take_reading(record: Record, url: str, headers: dict[str, str]) -> None:
+    try:
+        record.take(await asyncio.to_thread(read, url, headers))
+    except (OSError, ValueError) as error:
+        record.unanswered += 1
+        print(f"no answer: {error}", file=sys.stderr)
 
 
 def main() -> int:

@@ -35,6 +35,10 @@ TIMES = 20
 _SPARED = ("qemu", "linux.uml", "umlcan")
 """A machine within the machine has clocks of its own, which a stop lets jump."""
 
+_STANDING = "TtZX"
+"""States of a program that somebody else has stopped, or that has ended. One that waits for its disk or for the start
+of a child (D) may be stopped."""
+
 
 class _Pauses:
     """A trace function that sleeps before some of the lines of the files in ``places``: for one seed the same lines."""
@@ -116,6 +120,7 @@ class Stopper(threading.Thread):
 def descendants(root: int) -> list[int]:
     """Return the running programs below a process, without machines and those that are stopped already."""
     children: dict[int, list[int]] = {}
+    running: set[int] = set()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -123,11 +128,14 @@ def descendants(root: int) -> list[int]:
             except OSError:  # it has ended
                 continue
             state, parent = rest.split()[:2]
-            if state in "SR" and not name.startswith(_SPARED):
+            if not name.startswith(_SPARED):
                 children.setdefault(int(parent), []).append(int(entry.name))
+                if state not in _STANDING:
+                    running.add(int(entry.name))
     found: list[int] = []
     waiting = [root]
     while waiting:
-        found += (below := children.get(waiting.pop(), []))
+        below = children.get(waiting.pop(), [])
+        found += (each for each in below if each in running)
         waiting += below
     return found

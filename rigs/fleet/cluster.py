@@ -17,7 +17,8 @@ from examples.fleet import nodes as node_files
 from examples.fleet import sites as credentials
 from examples.fleet import stream
 from rigs.fleet import mqtt
-from rigs.fleet.processes import LOOPBACK, Program, fetched, found, free_ports
+from rigs.fleet.processes import LOOPBACK, Program, fetched, found
+from tinybms_lab.testing.running_bridge import free_port
 
 __all__ = ["Cluster", "until"]
 
@@ -53,7 +54,7 @@ class Cluster:
     metrics: str = ""
 
     def __post_init__(self) -> None:
-        ports = free_ports(4 * len(NAMES) + 2)
+        ports = [free_port() for _ in range(4 * len(NAMES) + 2)]
         self.nodes = [
             node_files.Node(name, LOOPBACK, *ports[4 * index : 4 * index + 4]) for index, name in enumerate(NAMES)
         ]

@@ -3,30 +3,20 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-__all__ = ["Program", "Usage", "fetched", "folder_size", "found", "free_ports", "running"]
+__all__ = ["Program", "Usage", "fetched", "folder_size", "found", "running"]
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOPBACK = "127.0.0.1"
 PATIENCE_S = 30.0
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens on."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def found(name: str, package: str) -> str:

@@ -20,7 +20,8 @@ from examples.fleet.messages import Envelope, Series
 
 from rigs.fleet.bridge import battery_state, pack_state
 from rigs.fleet.cluster import DATABASE_WORDS
-from rigs.fleet.processes import LOOPBACK, fetched, folder_size, found, free_ports
+from rigs.fleet.processes import LOOPBACK, fetched, folder_size, found
+from tinybms_lab.testing.running_bridge import free_port
 
 DAY_S = 86_400
 YEAR_DAYS = 365
@@ -97,7 +98,7 @@ def main(arguments: Sequence[str]) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="rig-fleet-") as name:
         folder = Path(name)
-        address = f"{LOOPBACK}:{free_ports(1)[0]}"
+        address = f"{LOOPBACK}:{free_port()}"
         words = [found("victoria-metrics", "apt install victoria-metrics"), f"-storageDataPath={folder / 'data'}"]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603

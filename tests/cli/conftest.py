@@ -231,8 +231,15 @@ def invoke_json(invoke: Callable[..., Result]) -> Callable[..., Any]:
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated BMS in another thread of a machine that is busy answers late; a write is sent only once."""
-    patient = partial(ClientSettings, timeout_s=2.0, drain_max_s=1.0)
+    patient = partial(ClientSettings, timeout_s=WAIT_S, drain_max_s=1.0)
     monkeypatch.setattr("tinybms_bridge.tinybms.client.ClientSettings", patient)
+
+
+@pytest.fixture
+def soon_silent(_patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The BMS of the test will not answer for a while, or no more, which need not be waited for so long."""
+    less_patient = partial(ClientSettings, timeout_s=2.0, drain_max_s=1.0)
+    monkeypatch.setattr("tinybms_bridge.tinybms.client.ClientSettings", less_patient)
 
 
 @pytest.fixture(autouse=True)

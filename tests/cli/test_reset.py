@@ -49,6 +49,7 @@ def port(unit: Unit, serve: Serve) -> str:
     return serve(unit)
 
 
+@pytest.mark.usefixtures("soon_silent")
 @pytest.mark.parametrize(
     ("what", "word", "action", "answer"),
     [
@@ -130,6 +131,7 @@ def test_a_refusal_is_told(unit: Unit, port: str, invoke: Invoke) -> None:
     assert "the BMS refused command 0x02" in result.stderr
 
 
+@pytest.mark.usefixtures("soon_silent")
 def test_a_bms_that_does_not_return_is_a_failure(
     unit: Unit, port: str, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

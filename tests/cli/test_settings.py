@@ -258,6 +258,7 @@ def test_questions_at_a_terminal(
     assert unit.written == written
 
 
+@pytest.mark.usefixtures("soon_silent")
 @pytest.mark.parametrize(("how", "outcome"), [("refuse", "refused"), ("ignore", "differs"), ("silence", "no answer")])
 def test_a_failure_is_reported_per_register_and_can_be_made_good(unit: Unit, run: Run, how: str, outcome: str) -> None:
     """Exit status 1, the rest untouched; the same command again completes the job."""
@@ -532,6 +533,7 @@ def test_an_interrupted_write_shows_the_table_so_far(unit: Unit, run: Run, monke
     assert "interrupted; the same command again does what is left" in result.stderr
 
 
+@pytest.mark.usefixtures("soon_silent")
 def test_a_silent_port_points_to_the_doctor(unit: Unit, run: Run) -> None:
     """The next step, in the same line."""
     unit.silent = True

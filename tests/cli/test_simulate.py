@@ -33,19 +33,20 @@ class Running:
     """A simulator process."""
 
     def __init__(self, *options: str) -> None:
-        self.process = subprocess.Popen([*START, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        pipe = subprocess.PIPE  # without a buffer here, in which a second line would not be seen by ``select``
+        self.process = subprocess.Popen([*START, *options], stdout=pipe, stderr=pipe, bufsize=0)
         self.path = self.line()
 
     def line(self) -> str:
         assert self.process.stdout is not None
         ready, _, _ = select.select([self.process.stdout], [], [], WAIT_S)
         assert ready
-        return self.process.stdout.readline().rstrip("\n")
+        return self.process.stdout.readline().decode().rstrip("\n")
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=WAIT_S)
-        return self.process.returncode, out, err
+        return self.process.returncode, out.decode(), err.decode()
 
 
 def _ask(path: str, request: Request) -> Reply:
@@ -96,7 +97,7 @@ def test_the_capture_is_served_through_the_link_and_ended_by_a_signal(tmp_path: 
 def test_a_simulated_pack_tells_its_state_and_ends_with_ctrl_c(running: list[Running]) -> None:
     """The options reach the pack; Ctrl-C is a clean end."""
     simulator = Running(
-        "--cells", "8", "--chemistry", "lto", "--capacity-ah", "40", "--soc", "30", "--profile", "600:-20",
+        "--cells", "8", "--chemistry", "lto", "--capacity-ah", "40", "--soc", "30", "--profile", "600:-2",
         "--firmware", "242", "--ambient-c", "5",
     )  # fmt: skip
     running.append(simulator)
@@ -320,8 +321,7 @@ def test_several_packs_are_a_folder_of_ports(tmp_path: Path, running: list[Runni
     folder = tmp_path / "packs"
     simulator = Running("--packs", "2", "--link", str(folder), "--profile", "idle", "--quiet")
     running.append(simulator)
-    assert simulator.process.stdout is not None
-    paths = [simulator.path, simulator.process.stdout.readline().rstrip("\n")]
+    paths = [simulator.path, simulator.line()]
     assert paths == [f"a  {folder}/a", f"b  {folder}/b"]
 
     serials = []

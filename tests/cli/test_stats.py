@@ -2,6 +2,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from click.testing import Result
 
 from tinybms_bridge.cli.stats import stats_command
@@ -91,6 +92,7 @@ def test_a_missing_port_is_one_clear_line(invoke: Invoke) -> None:
     assert result.stderr.startswith("error: serial port /dev/ttyNOTHERE does not exist")
 
 
+@pytest.mark.usefixtures("soon_silent")
 def test_a_silent_line_is_one_clear_line(invoke: Invoke, serve: Serve) -> None:
     """A port without a BMS: at the wrong speed nothing is understood."""
     result = invoke(stats_command, "--device", serve(unit(), baudrate=9600))

@@ -17,7 +17,8 @@ async def ask(start: Any, tmp_path: Path) -> Ask:
     link, configuration = tmp_path / "bms", tmp_path / "config.json"
     simulator = await start("simulate", "--link", str(link), "--profile", "idle", "--soc", "60")
     await simulator.line()
-    document = {"hardware": {"uart": {"device": str(link)}, "can": {"interface": "virtual"}}}
+    uart = {"device": str(link), "timeout_ms": 5000}  # a write is sent once, also where the simulator gets no turn
+    document = {"hardware": {"uart": uart, "can": {"interface": "virtual"}}}
     await asyncio.to_thread(configuration.write_text, json.dumps(document))
     core = await start("run-core", "-c", str(configuration))
     while "data is fresh" not in await core.error_line():

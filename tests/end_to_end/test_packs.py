@@ -36,14 +36,27 @@ class Packs:
     @property
     def battery(self) -> dict[str, Any]:
         """What the core tells of the battery."""
-        told = json.loads(self.bridge.call("status", "--socket", self._socket, "--json"))
+        words = ("status", "--socket", self._socket, "--json")
+        told = json.loads(self.bridge.call(*words, good=(0, 1)))  # 1: told all the same, but not fresh at the moment
         battery: dict[str, Any] = told["battery"]
         return battery
 
-    @property
-    def conditions(self) -> list[str]:
-        """What part each pack has."""
-        return [pack["condition"] for pack in self.battery["packs"].values()]
+    def until(self, conditions: list[str], **above_a: float) -> dict[str, Any]:
+        """Wait until each pack has its part, and return what the core tells then: a moment later it may be other.
+
+        Limits that are named are above a value then.
+        """
+        told: dict[str, Any] = {}
+
+        def as_wanted() -> bool:
+            told.clear()
+            told.update(self.battery)
+            limits = told["decided"] or dict.fromkeys(above_a, 0.0)
+            allowed = all(limits[name] > least_a for name, least_a in above_a.items())
+            return allowed and [pack["condition"] for pack in told["packs"].values()] == conditions
+
+        until(as_wanted, f"the packs are {', '.join(conditions)}")
+        return told
 
     def say(self, words: str) -> None:
         """Give the simulator a word."""
@@ -73,18 +86,15 @@ def current_a(pack: dict[str, Any]) -> float:
 
 def test_one_of_four_packs_is_pulled_and_comes_back(packs: Packs) -> None:
     """Seen, silent, seen again: the others carry its part, charging waits, and DCL is never 0."""
-    until(lambda: packs.conditions == ["in_use"] * 4, "four packs are in use")
-    whole = packs.battery
+    whole = packs.until(["in_use"] * 4, dcl_a=450.0)  # more than three of them give, and no more on its way up
     units = {pack["identity"]["serial_number"] for pack in whole["packs"].values()}
     before_dcl_a = whole["decided"]["dcl_a"]
 
     assert len(units) == 4
     assert sum(current_a(pack) for pack in whole["packs"].values()) == pytest.approx(-120.0, abs=15.0)
-    assert before_dcl_a > 300.0  # more than any of them gives alone
 
     packs.say("pull b")
-    until(lambda: packs.conditions == ["in_use", "silent", "in_use", "in_use"], "pack b is silent")
-    three = packs.battery
+    three = packs.until(["in_use", "silent", "in_use", "in_use"])
     others_a = sum(current_a(pack) for name, pack in three["packs"].items() if name != "b")
 
     assert others_a == pytest.approx(-120.0, abs=15.0)
@@ -93,25 +103,23 @@ def test_one_of_four_packs_is_pulled_and_comes_back(packs: Packs) -> None:
     assert three["freshness"] == "FRESH"
 
     packs.say("plug b")
-    until(lambda: packs.conditions == ["in_use"] * 4, "pack b is in use again")
-    until(lambda: packs.battery["decided"]["ccl_a"] > 0.0, "charging is allowed again")
+    packs.until(["in_use"] * 4, ccl_a=0.0)
 
     assert "Traceback" not in packs.log("run") + packs.log("simulate")
 
 
 def test_a_silent_pack_is_told_from_one_that_is_gone(packs: Packs) -> None:
     """Its data alone is unplugged: it still carries its part, which the other three do not have."""
-    until(lambda: packs.conditions == ["in_use"] * 4, "four packs are in use")
+    packs.until(["in_use"] * 4)
     packs.say("silence d")
-    until(lambda: packs.conditions == ["in_use", "in_use", "in_use", "silent"], "pack d is silent")
-    seen = packs.battery["packs"]
+    seen = packs.until(["in_use", "in_use", "in_use", "silent"])["packs"]
 
     assert sum(current_a(seen[name]) for name in "abc") == pytest.approx(-90.0, abs=15.0)
 
 
 def test_the_simulator_ends_with_its_packs(packs: Packs) -> None:
     """SIGTERM unplugs all of them: the bridge sees no pack any more, and says so."""
-    until(lambda: packs.conditions == ["in_use"] * 4, "four packs are in use")
+    packs.until(["in_use"] * 4)
     simulator = packs.bridge.processes["simulate"]
     simulator.send_signal(signal.SIGTERM)
 

@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tinybms_lab.testing.running_bridge import free_port
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 120.0
@@ -221,14 +222,6 @@ class Shell:
         pytest.fail(f"{command} ended the shell, or took more than {WAIT_S:g} s: {said}")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 SHIMS = {
     "jq": """
 import json, sys
@@ -275,7 +268,9 @@ def place(tmp_path: Path, can_group: str) -> Iterator[Place]:
     simulator = place.start(f"tinybms-bridge simulate --link {place.bms}")
     demo = place.start(f"tinybms-bridge demo --plain --web-port {place.port} --can-channel {can_group}")
     try:
-        said = place.until(demo, r"--state-directory \S+ add")
+        said = place.until(
+            demo, r"(?s)web server listens.*--state-directory \S+ add|--state-directory \S+ add.*listens"
+        )
         place.state_directory = re.findall(r"--state-directory (\S+) add", said)[0]
         _drain(demo)
         place.until(simulator, r"\S")

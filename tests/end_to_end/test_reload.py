@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sqlite3
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tinybms_lab.testing.running_bridge import free_port
 
 WAIT_S = 60.0
 HERE_ALONE = {"listen_address": "127.0.0.1"}
@@ -27,12 +28,15 @@ async def begin(start: Any, tmp_path: Path, document: dict[str, Any]) -> Any:
     return await start("run", "-c", str(path), "--plain")
 
 
-async def until(process: Any, words: str) -> str:
-    """Return the first line of standard error that has these words."""
+async def until(process: Any, *words: str) -> str:
+    """Wait until each of these is in some line of standard error, in whatever order, and return the last such line."""
+    missing = set(words)
     async with asyncio.timeout(WAIT_S):
         while True:
             line: str = await process.error_line()
-            if words in line:
+            found = {each for each in missing if each in line}
+            missing -= found
+            if found and not missing:
                 return line
 
 
@@ -41,12 +45,9 @@ async def test_hangup_reads_the_file_at_once(start: Any, tmp_path: Path) -> None
 
     The history has what happened until then.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    web = {"port": port, **HERE_ALONE}
+    web = {"port": await asyncio.to_thread(free_port), **HERE_ALONE}
     process = await begin(start, tmp_path, {"web_server": web})
-    await until(process, "BMS link down")
-    await until(process, "web server listens")  # the services are at work
+    await until(process, "BMS link down", "web server listens")  # the services are at work
     path = tmp_path / "config.json"
     await asyncio.to_thread(
         path.write_text, json.dumps({"hardware": {"uart": {"device": "/dev/other"}}, "web_server": web})

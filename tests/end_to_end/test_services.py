@@ -105,9 +105,18 @@ class Running:
     """The frames of a burst while nothing is wrong."""
 
     async def still_sends(self) -> None:
-        """Fail unless whole bursts go on."""
-        for burst in await self.bus.whole_bursts():
-            assert burst == self.usual
+        """Fail unless whole bursts go on, in their order.
+
+        A core that gets no turn of a busy machine for a moment cuts a burst short; the next ones have another order,
+        since they begin with what was missing.
+        """
+        for _ in range(2 * PHASE):
+            bursts = await self.bus.whole_bursts()
+            if all(burst == self.usual for burst in bursts):
+                return
+            if bursts[-1][0] == LIMITS and sorted(bursts[-1]) == sorted(self.usual):
+                self.usual = bursts[-1]
+        pytest.fail(f"the bursts are not whole: {bursts}")
 
     @asynccontextmanager
     async def link(self) -> AsyncIterator[Connection[CoreState]]:
@@ -142,8 +151,10 @@ async def running(start: Any, tmp_path: Path, can_group: str) -> AsyncIterator[R
     port.subscribe(bus.take)
     core = await start("run", "--plain", "-c", str(config), "--socket", str(socket))
     reading = asyncio.create_task(_read(core))
-    await bus.whole_bursts(6)  # limits have come up their ramps: no burst is begun early for a lower one
-    yield Running(core, socket, bus, (await bus.whole_bursts(1))[0])
+    bursts = await bus.whole_bursts(7)  # limits have come up their ramps: no burst is begun early for a lower one
+    while bursts[-2] != bursts[-1]:  # one of them was cut short
+        bursts = await bus.whole_bursts(2)
+    yield Running(core, socket, bus, bursts[-1])
     reading.cancel()
     await asyncio.gather(reading, return_exceptions=True)
     core.signal(signal.SIGTERM)

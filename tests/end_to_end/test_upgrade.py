@@ -13,7 +13,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tinybms_bridge.hal.storage import FileStorage, SlotStorage
+from tinybms_lab.testing.running_bridge import free_port
 
 LANDED = Path(__file__).parent / "landed"
 UNIT, OTHER_UNIT = "53494D554C41544544000001", "36001D000551363235363630"
@@ -67,9 +67,7 @@ class Upgraded:
         self.config = folder / "config.json"
         self.state = folder / ".local" / "state" / "tinybms-bridge"
         self.device = folder / "bms"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         shutil.copytree(LANDED / "state", self.state, ignore=shutil.ignore_patterns("last-good.json"))
         os.chmod(self.state / "users.json", 0o600)
         places = {"/tmp/tinybms-landed": str(self.device), "239.74.13.13": can_group, "8123": str(self.port)}

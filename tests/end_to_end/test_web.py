@@ -2,23 +2,17 @@
 
 import asyncio
 import signal
-import socket
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tinybms_lab.testing.running_bridge import free_port
+
 WAIT_S = 60.0
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Site:
@@ -49,7 +43,7 @@ class Site:
 @pytest.fixture
 async def site(start: Any, can_group: str) -> AsyncIterator[Site]:
     """Start the demo and wait until it serves."""
-    port = free_port()
+    port = await asyncio.to_thread(free_port)
     demo = await start("demo", "--plain", "--web-port", str(port), "--can-channel", can_group)
     token, serves = "", False
     while not (token and serves):
@@ -108,15 +102,18 @@ async def test_an_inhibit_holds_until_it_is_over(site: Site) -> None:
     """Charging is stopped by hand for a while, and comes back by itself, with or without the web server."""
     await site.log_in()
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
-    stopped = await site.client.put("/api/inhibits/charge", json={"duration_s": 3, "reason": "test"})
+    stopped = await site.client.put("/api/inhibits/charge", json={"duration_s": 3600, "reason": "first"})
     assert stopped.status_code == 200, stopped.text
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] == 0)
+    stopped = await site.client.put("/api/inhibits/charge", json={"duration_s": 3, "reason": "test"})
+    assert stopped.status_code == 200, stopped.text
     await site.status_until(lambda s: s["stats"]["cvl"]["ccl_limit_a"] > 0)
     assert (await site.client.get("/api/inhibits")).json()["inhibits"] == []
     events = (await site.client.get("/api/events?source=bridge")).json()["events"]
     assert [(event["code"], event["text"]) for event in events if event["code"].startswith("inhibit.charge")] == [
         ("inhibit.charge.ended", "The time of the inhibit is over: charge is free again"),
         ("inhibit.charge", "Charging stopped by hand for 3 s: test"),
+        ("inhibit.charge", "Charging stopped by hand for 3600 s: first"),
     ]
     logs = (await site.client.get("/api/logs")).text
     assert "PUT /api/inhibits/charge by skipper (session) from 127.0.0.1, duration_s=3.0, reason=test" in logs
@@ -126,19 +123,22 @@ async def test_restart_is_a_new_start_of_the_same_process(site: Site) -> None:
     """Also where no service manager would start the program again; ports and adapters are not kept open twice."""
 
     def open_devices() -> list[str]:
-        files = [str(each.readlink()) for each in Path(f"/proc/{site.demo.pid}/fd").iterdir()]
-        return sorted(name for name in files if name.startswith("/dev/p"))
+        files = []
+        for each in Path(f"/proc/{site.demo.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                files.append(str(each.readlink()))
+        return sorted(name.rpartition("/")[0] for name in files if name.startswith("/dev/p"))
 
     await site.log_in()
+    await site.status_until(lambda s: s["stats"]["uart_success_count"] > 0)
     before = await asyncio.to_thread(open_devices)
     answer = await site.client.post("/api/system/restart")
     assert (answer.status_code, answer.json()["message"]) == (200, "Restarting")
     while "web server listens" not in await site.demo.error_line():
         pass
     assert (await site.client.get("/api/session")).json()["setup_required"] is True, "the demo keeps nothing"
-    assert [name.rpartition("/")[0] for name in await asyncio.to_thread(open_devices)] == [
-        name.rpartition("/")[0] for name in before
-    ]
+    await site.status_until(lambda s: s["stats"]["uart_success_count"] > 0)
+    assert await asyncio.to_thread(open_devices) == before
     site.demo.signal(signal.SIGTERM)
     code, _, _ = await site.demo.ended()
     assert code == 0

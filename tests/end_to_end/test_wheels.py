@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -22,6 +21,7 @@ import httpx
 import pytest
 
 import tinybms_bridge
+from tinybms_lab.testing.running_bridge import free_port
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src"
@@ -223,9 +223,7 @@ async def test_the_bridge_runs_from_the_wheel(product: Environment, start: Any, 
     link = tmp_path / "bms"
     simulator = await start("simulate", "--link", str(link), "--quiet")
     await simulator.line()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = await asyncio.to_thread(free_port)
     config = tmp_path / "config.json"
     web = {"port": port, "listen_address": "127.0.0.1"}
     config.write_text(json.dumps({"web_server": web}), encoding="utf-8")

@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+pytestmark = pytest.mark.timeout(1200)  # a quarter of an hour of virtual time, on a busy machine
+
 ROOT = Path(__file__).parents[2]
 SENTENCES = {
     "live-normal": "Charging with",

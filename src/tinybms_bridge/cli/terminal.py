@@ -8,6 +8,7 @@ anew without blocking, what it does not take at once is left out, and nothing is
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 import termios
@@ -21,6 +22,8 @@ _LEAVE = "\x1b[0m\x1b[?25h\x1b[?1049l"
 _LOCAL_MODES = 3
 """Place in the list of ``termios.tcgetattr``."""
 _BACK_TAB = b"\x1b[Z"
+_TYPED = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O[^\x1b]|[^\x1b])?|[^\x1b]+")
+"""One arrow or function key, none of whose characters is meant, or characters."""
 _READ_BYTES = 1024
 _REDRAW_EVERY = 20
 """Pictures after which all lines are written again, in case somebody else wrote on the screen."""
@@ -195,12 +198,12 @@ class Terminal:
             data = b""
         if not data:  # hung up
             self._end_keys()
-        elif data.startswith(b"\x1b"):  # an arrow or function key: none of its characters is meant
-            if data == _BACK_TAB:
+        for typed in _TYPED.findall(data):  # several, when they came faster than they were read
+            if not typed.startswith(b"\x1b"):
+                for key in typed.decode(errors="ignore"):
+                    self._on_key(key)
+            elif typed == _BACK_TAB:
                 self._on_key("back")
-        else:
-            for key in data.decode(errors="ignore"):
-                self._on_key(key)
 
     def _write(self, text: str) -> None:
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"

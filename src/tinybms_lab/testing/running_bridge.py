@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,8 +77,8 @@ class RunningBridge:
         words = ("users", "-c", str(self.config), "add", name, "--role", role, "--password-stdin")
         self.call(*words, text=f"{password}\n")
 
-    def call(self, *words: str, text: str = "") -> str:
-        """Run a command of the program to its end."""
+    def call(self, *words: str, text: str = "", good: Collection[int] = (0,)) -> str:
+        """Run a command of the program to its end, with an exit status that is good, and return what it tells."""
         done = subprocess.run(  # noqa: S603 -- the program itself
             [sys.executable, "-m", "tinybms_bridge", *words],
             cwd=self.home,
@@ -89,7 +89,7 @@ class RunningBridge:
             check=False,
             timeout=WAIT_S,
         )
-        if done.returncode != 0:
+        if done.returncode not in good or (done.returncode and not done.stdout):
             raise RuntimeError(done.stderr)
         return done.stdout
 
@@ -170,13 +170,20 @@ class RunningBridge:
 
 
 def free_port() -> int:
-    """Return a port of this machine that nobody uses, and that nobody else is given while this process lives.
+    """Return a port of this machine that nobody uses, and that nobody else is given before this process ends.
 
-    Servers can listen on it, one after the other, as they allow others to use their address (SO_REUSEADDR).
+    The system gives the ports above to connections: one of those may be taken before it is listened on. What is taken
+    is marked by a name in the kernel's abstract socket namespace, which goes with the process.
     """
-    found = socket.socket()
-    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    found.bind(("127.0.0.1", 0))
-    port: int = found.getsockname()[1]
-    found.detach()  # open until the process ends: the kernel gives no port away that somebody has
-    return port
+    first_given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in range(first_given - 1, 1023, -1):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0tinybms-lab/port/{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            claim.close()
+        else:
+            claim.detach()  # open as long as this process
+            return port
+    raise RuntimeError("every port is taken")

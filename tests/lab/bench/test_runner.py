@@ -1,5 +1,6 @@
 """Playing scenarios with both controllers."""
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -38,7 +39,10 @@ def test_the_baseline_can_be_left_out(calm: Scenario) -> None:
 
 def test_a_result_knows_how_long_it_took(calm: Scenario) -> None:
     """For the speed that is shown."""
-    assert 0.0 < play_scenario(calm, baseline=False).engine.took_s < 60.0
+    begun_s = time.perf_counter()
+    took_s = play_scenario(calm, baseline=False).engine.took_s
+
+    assert 0.0 < took_s < time.perf_counter() - begun_s
 
 
 def test_a_broken_criterion_is_in_the_result(calm: Scenario) -> None:
