@@ -231,14 +231,7 @@ def step_battery(
         )
     view = Observed(elapsed_s, freshness, new_sample, battery.readings, whole, battery.soc, rest, chemistry)
     context = context_of(view, whole, ratings, limits_settings, battery, chemistry, feed_in)
-    currents_a = {name: each.snapshot.pack.current_a for name, each in seen.items()}
-    allowed_a = battery.rates.ccl_a if whole.pack.current_a > 0.0 else battery.rates.dcl_a
-    least_a = least_total_a(ratings.capacity_ah, ratings.least_current_a, allowed_a)
-    capacities_ah = {name: each.capacity_ah for name, each in seen.items()}
-    if joining:
-        least_a = math.inf  # what makes packs equal is no share of anything
-    means_a = next_means(memory.means_a, currents_a, memory.round_s, elapsed_s)
-    shares = next_shares(memory.shares, means_a, capacities_ah, least_a, elapsed_s)
+    means_a, shares = _next_shares(memory, seen, whole, ratings, elapsed_s, joins=bool(joining))
     memory = replace(memory, clock=clock, apart=apart, shares=shares, means_a=means_a, sequence=memory.sequence + 1)
     if freshness.state is STARTING or not context.decidable or (freshness.state is HOLD and battery.last_fresh is None):
         battery = replace(battery, freshness=freshness, last_step_s=now_s, rest=rest)
@@ -348,6 +341,25 @@ def _unseen(settings: PacksSettings, memory: PacksMemory, roll: Roll, now_s: flo
     )
     outcome = Decision(limits, freshness.state, shown, whole, tuple(known), conditions)
     return outcome, replace(memory, battery=after)
+
+
+def _next_shares(
+    memory: PacksMemory,
+    seen: Mapping[str, Bounds],
+    whole: Snapshot,
+    ratings: Ratings,
+    elapsed_s: float,
+    *,
+    joins: bool,
+) -> tuple[Mapping[str, float], Mapping[str, Share]]:
+    """Return the means of the currents of the packs, and their shares; what makes packs equal is no share."""
+    rates = memory.battery.rates
+    currents_a = {name: each.snapshot.pack.current_a for name, each in seen.items()}
+    capacities_ah = {name: each.capacity_ah for name, each in seen.items()}
+    allowed_a = rates.ccl_a if whole.pack.current_a > 0.0 else rates.dcl_a
+    least_a = math.inf if joins else least_total_a(ratings.capacity_ah, ratings.least_current_a, allowed_a)
+    means_a = next_means(memory.means_a, currents_a, memory.round_s, elapsed_s)
+    return means_a, next_shares(memory.shares, means_a, capacities_ah, least_a, elapsed_s)
 
 
 def _combined(
