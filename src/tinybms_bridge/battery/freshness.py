@@ -56,6 +56,11 @@ class Freshness(StrEnum):
     SILENT = "SILENT"
     """Too long without a good sample: no frames at all."""
 
+    @property
+    def may_send(self) -> bool:
+        """Whether frames may be sent at all."""
+        return self is FRESH or self is HOLD
+
 
 STARTING, FRESH, HOLD, SILENT = Freshness.STARTING, Freshness.FRESH, Freshness.HOLD, Freshness.SILENT
 """For what is asked many times in a decision: a name of a module is found sooner than a member of an enum."""

@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from tinybms_bridge.battery.freshness import FRESH, HOLD, Freshness
+from tinybms_bridge.battery.freshness import Freshness
 from tinybms_bridge.battery.limits.balancing_memory import NO_BALANCING, BalancingMemory
 from tinybms_bridge.battery.limits.evidence_memory import NO_EVIDENCE, Evidence
 from tinybms_bridge.battery.limits.presets import Chemistry
@@ -184,7 +184,7 @@ class Limits:
     @property
     def may_send(self) -> bool:
         """Whether frames may be sent at all."""
-        return self.freshness is FRESH or self.freshness is HOLD
+        return self.freshness.may_send
 
     def binding(self, quantity: Quantity) -> Reason | None:
         """Return the cause that binds a quantity: the last one given for it, or None."""

@@ -319,8 +319,9 @@ def bound(
         enforcement = enforce(draft, context, memory.enforcement, memory.rates, elapsed_s, disobeyed=disobeyed)
     rates = limit_rates(draft, context, memory.rates, elapsed_s, fresh=fresh, new_sample=new_sample, in_doubt=in_doubt)
     final_clamp(draft, context)
-    sent = fresh or freshness.state is HOLD
-    return stop, enforcement, remember(rates, draft, context) if sent else replace(memory.rates, running=False)
+    if not freshness.state.may_send:
+        return stop, enforcement, replace(memory.rates, running=False)
+    return stop, enforcement, remember(rates, draft, context)
 
 
 def elapsed_since(last_step_s: float | None, now_s: float) -> float:
