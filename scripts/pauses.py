@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -101,15 +102,10 @@ class Stopper(threading.Thread):
                 self._hold(self._random.choice(below), self._random.choice((0.05, 0.1, 0.3, 1.0)))
 
     def _hold(self, process: int, pause_s: float) -> None:
-        try:
+        with suppress(OSError):  # it has ended
             os.kill(process, signal.SIGSTOP)
-        except OSError:  # it has ended
-            return
-        _sleep(pause_s)
-        try:
+            _sleep(pause_s)
             os.kill(process, signal.SIGCONT)
-        except OSError:
-            return
 
     def end(self) -> None:
         """Leave everything running."""

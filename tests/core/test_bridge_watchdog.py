@@ -26,7 +26,7 @@ from tinybms_lab.testing.can_memory import MemoryCanBus
 from tinybms_lab.testing.serial_memory import MemoryLine
 from tinybms_lab.testing.virtual_time import LoopClock
 
-pytestmark = [pytest.mark.virtual_time, pytest.mark.no_cover]
+pytestmark = pytest.mark.virtual_time
 
 HOUR_S, MINUTES_S = 3600.0, 300.0
 
@@ -173,6 +173,7 @@ def cut_can(rig: Rig) -> None:
     rig.bus.down = True
 
 
+@pytest.mark.no_cover  # traced, hours of virtual time take three times as long
 @pytest.mark.parametrize(
     ("away", "duration_s"),
     [(silence, HOUR_S), (remove_can, HOUR_S), (remove_both, HOUR_S), (unplug, MINUTES_S), (cut_can, MINUTES_S)],

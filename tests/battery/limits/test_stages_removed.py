@@ -39,9 +39,6 @@ from tinybms_bridge.battery.limits.readings import ReadingMemory
 from tinybms_bridge.battery.limits.soc_count import next_rest
 from tinybms_bridge.battery.snapshot import BmsStatus, Ratings
 
-pytestmark = pytest.mark.no_cover
-"""A hundred scenarios, and they reach nothing that other tests do not: traced, they take three times as long."""
-
 settings_before = partial(LimitSettings, defaults=ChargeDefaults.BEFORE)
 """These figures are about values around register 300; those by chemistry have tests of their own."""
 
