@@ -48,6 +48,17 @@ def bridge(make_bridge: Callable[..., RunningBridge]) -> RunningBridge:
     return made
 
 
+@pytest.fixture(autouse=True)
+def running(request: pytest.FixtureRequest) -> None:
+    """Begin each test with the bridge of its file running: one that failed before it may have left it stopped."""
+    if "bridge" in request.fixturenames:
+        bridge: RunningBridge = request.getfixturevalue("bridge")
+        if "run" in bridge.processes:
+            bridge.wait_ready()
+        else:
+            bridge.start()
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium, for the tests of one file: its loop must have ended before a test that has a loop of its own."""
@@ -70,8 +81,9 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @pytest.fixture
-def page(context: BrowserContext) -> Page:
-    """A page of that browser."""
+def page(context: BrowserContext, monkeypatch: pytest.MonkeyPatch) -> Page:
+    """A page of that browser. ``wait_for_function`` works at its first look only: our policy forbids ``eval``."""
+    monkeypatch.delattr(Page, "wait_for_function")
     return context.new_page()
 
 

@@ -148,7 +148,9 @@ NOTICE_WHEN_LOST = """() => {
 """The services are back after a moment, which whoever looks now and then may miss."""
 
 
-def test_a_page_that_lost_the_bridge_greys_and_goes_on_by_itself(bridge: Any, page: Page) -> None:
+def test_a_page_that_lost_the_bridge_greys_and_goes_on_by_itself(
+    bridge: Any, page: Page, wait_for: Callable[[Callable[[], object], str], None]
+) -> None:
     """The services killed, then the whole program ended and started again: nothing has to be loaded anew."""
     page.goto(bridge.url)
     expect(page.get_by_test_id("icon-web")).to_have_accessible_name("This page: connected")
@@ -156,7 +158,7 @@ def test_a_page_that_lost_the_bridge_greys_and_goes_on_by_itself(bridge: Any, pa
     page.evaluate(NOTICE_WHEN_LOST)
     killed = bridge.services_pid
     bridge.kill_services()
-    page.wait_for_function("window.wasLost")
+    wait_for(lambda: page.evaluate("window.wasLost"), "the page has noticed")
     expect(page.get_by_test_id("icon-web")).to_have_accessible_name("This page: connected")
     assert bridge.services_pid != killed
 

@@ -37,6 +37,12 @@ def in_force(bridge: Any) -> Any:
         return json.load(answer)
 
 
+def reasons_of_ccl(page: Page, bridge: Any) -> list[tuple[str, Any]]:
+    """Return what limits CCL now, with the limits."""
+    reasons = page.request.get(f"{bridge.url}/api/limits").json()["ccl"]["reasons"]
+    return [(each["code"], each.get("limit")) for each in reasons]
+
+
 def save(page: Page) -> None:
     """Look at the difference and save it."""
     page.get_by_test_id("bar").get_by_role("button", name="Review and save").click()
@@ -63,7 +69,9 @@ def settings(page: Page, bridge: Any, log_in: LogIn) -> Page:
     return page
 
 
-def test_a_setting_takes_effect(settings: Page, bridge: Any) -> None:
+def test_a_setting_takes_effect(
+    settings: Page, bridge: Any, wait_for: Callable[[Callable[[], object], str], None]
+) -> None:
     """By keyboard: typed, judged at once, shown as a difference with its unit, saved, in force in the core."""
     type_in(settings, CHARGE, "900")
     expect(settings.get_by_text("must be a number from 0 to 750 A, or empty")).to_be_visible()
@@ -78,10 +86,7 @@ def test_a_setting_takes_effect(settings: Page, bridge: Any) -> None:
     settings.get_by_test_id("review").get_by_role("button", name="Save").press("Enter")
     expect(settings.get_by_test_id("bar")).to_have_count(0)
 
-    settings.wait_for_function(
-        "fetch('/api/limits').then((answer) => answer.json())"
-        ".then((limits) => limits.ccl.reasons.some((each) => each.code === 'configured' && each.limit === 42.5))"
-    )
+    wait_for(lambda: ("configured", 42.5) in reasons_of_ccl(settings, bridge), "the core obeys it")
     assert json.loads(bridge.config.read_text())["victron"]["max_charge_current_a"] == 42.5
     settings.get_by_role("button", name="Back to the default: Highest charge current").click()
     save(settings)
