@@ -80,7 +80,8 @@ class Cell:
     def voltage_v(self, current_a: float) -> float:
         """Return the terminal voltage while ``current_a`` flows in (positive) or out, within the chemistry's stops."""
         chemistry = self.chemistry
-        sagged_v = chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * self.ohmic_ohm
+        ohmic_ohm = chemistry.ohmic_ohm_ah * self.resistance_factor / self.capacity_ah
+        sagged_v = chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * ohmic_ohm
         if sagged_v < chemistry.floor_v:
             return chemistry.floor_v
         return min(sagged_v, chemistry.ceiling_v)
@@ -95,15 +96,14 @@ class Cell:
 
     def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         """Let ``current_a`` flow for ``dt_s`` seconds; exact for any length of step at constant current."""
-        self.soc += current_a * dt_s / 3600.0 / self.capacity_ah
-        kept = self.faded(dt_s)
-        settled_v = current_a * self.polarisation_ohm
-        self.polarisation_v = settled_v + (self.polarisation_v - settled_v) * kept
-        self._warm(dt_s, current_a, ambient_c)
-
-    def _warm(self, dt_s: float, current_a: float, ambient_c: float) -> None:
-        heat_w = current_a**2 * self.ohmic_ohm + self.polarisation_v**2 / self.polarisation_ohm
-        heat_capacity_j_k = self.chemistry.heat_capacity_j_k_ah * self.capacity_ah
+        chemistry, capacity_ah = self.chemistry, self.capacity_ah
+        ohmic_ohm = chemistry.ohmic_ohm_ah * self.resistance_factor / capacity_ah
+        polarisation_ohm = chemistry.polarisation_ohm_ah * self.resistance_factor / capacity_ah
+        self.soc += current_a * dt_s / 3600.0 / capacity_ah
+        settled_v = current_a * polarisation_ohm
+        self.polarisation_v = settled_v + (self.polarisation_v - settled_v) * self.faded(dt_s)
+        heat_w = current_a**2 * ohmic_ohm + self.polarisation_v**2 / polarisation_ohm
+        heat_capacity_j_k = chemistry.heat_capacity_j_k_ah * capacity_ah
         self.temperature_c = warmed_c(self.temperature_c, dt_s, heat_w, heat_capacity_j_k, ambient_c)
 
 
@@ -206,7 +206,7 @@ class SimulatedPack:
 
     def cell_voltages_at(self, current_a: float) -> tuple[float, ...]:
         """Return the terminal voltages that the cells would show under another current now."""
-        return tuple(cell.voltage_v(current_a) for cell in self.cells)
+        return tuple([cell.voltage_v(current_a) for cell in self.cells])
 
     def tangents(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Return, for each cell, voltage and resistance of the straight line that is right about the last current."""
@@ -231,12 +231,12 @@ class SimulatedPack:
     @property
     def soc(self) -> float:
         """True state of charge: charge held over capacity, of all cells together, 0..1."""
-        return sum(c.soc * c.capacity_ah for c in self.cells) / sum(c.capacity_ah for c in self.cells)
+        return sum([c.soc * c.capacity_ah for c in self.cells]) / sum([c.capacity_ah for c in self.cells])
 
     @property
     def temperatures_c(self) -> tuple[float, ...]:
         """Cell temperatures."""
-        return tuple(cell.temperature_c for cell in self.cells)
+        return tuple([cell.temperature_c for cell in self.cells])
 
 
 def _pattern(count: int, spread: float, offset: int) -> list[float]:
