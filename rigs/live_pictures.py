@@ -52,8 +52,8 @@ class Midsummer(LoopClock):
     """Virtual time on a summer's day."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self._start_s = asyncio.get_running_loop().time()
+        super().__init__(asyncio.get_running_loop())  # the thread of the history asks too, which has no loop
+        self._start_s = self.monotonic()
 
     def wall(self) -> datetime:
         """See ``Clock.wall``."""
@@ -129,7 +129,9 @@ class Plant:
     async def picture(self) -> list[Text]:
         """Return the screen."""
         deadline_s = time.monotonic() + 30.0
-        while self._history.state().waiting_batches and time.monotonic() < deadline_s:
+        while self._history.state().waiting_batches:
+            if time.monotonic() > deadline_s:
+                raise TimeoutError("the history does not write")
             time.sleep(0.01)  # noqa: ASYNC251 -- the history writes in a thread, for which virtual time does not wait
         self.services = ServicesState(today=today(self._history))
         return self._view.picture(WIDTH, HEIGHT)

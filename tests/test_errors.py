@@ -1,6 +1,6 @@
 import pytest
 
-from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError
+from tinybms_bridge.errors import BridgeError, ConfigError, ConfigProblem, DeviceRefused, LinkError, described
 from tinybms_lab.testing.words import said
 
 
@@ -95,3 +95,12 @@ def test_config_error_shows_every_problem() -> None:
     assert error.problems == problems
     assert str(error) == "config.json: a = 1: too small; b = 2: too large"
     assert str(ConfigError(problems[:1])) == "a = 1: too small"
+
+
+def test_an_error_in_a_task_group_is_told_as_it_is() -> None:
+    """Not as "unhandled errors in a TaskGroup", however deep it lies."""
+    inner = ExceptionGroup("unhandled errors in a TaskGroup", [LinkError("no answer"), ValueError("later")])
+    told = described(ExceptionGroup("unhandled errors in a TaskGroup", [inner]))
+
+    assert told.text == "no answer"
+    assert told == LinkError("no answer").description

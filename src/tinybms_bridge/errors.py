@@ -136,7 +136,12 @@ class ConfigError(BridgeError):
 
 
 def described(error: BaseException) -> Message:
-    """Return what an error tells, by code where it is one of ours; others in their own words behind their name."""
+    """Return what an error tells, by code where it is one of ours; others in their own words behind their name.
+
+    A group, which is what a task group makes of any error inside, tells what its first one does.
+    """
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     if isinstance(error, BridgeError):
         return error.description
     name, text = type(error).__name__, str(error)

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tinybms_bridge.battery.snapshot import Snapshot
+from tinybms_bridge.errors import described
 from tinybms_bridge.link.bus import Bus
 from tinybms_bridge.link.events import SnapshotAccepted
 from tinybms_bridge.services.history import History, HistorySettings
+from tinybms_bridge.services.history.database import Database
 from tinybms_bridge.services.ports import EnergyOfToday
 
 START_S = 1_767_225_600
@@ -150,6 +152,32 @@ async def test_folder_that_cannot_be_written_is_told(
     state = await asyncio.to_thread(history.state)
     assert "Not a directory" in state.error
     assert (state.waiting_batches, state.bytes) == (1, 0)
+
+
+async def test_a_thread_that_ended_by_a_mistake_is_begun_anew(
+    folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The part ends with the reason, which the supervisor tells; when it is started again the history goes on."""
+
+    def mistaken(_database: Database, _rows: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    history = History(folder)
+    with monkeypatch.context() as mistake:
+        mistake.setattr(Database, "write", mistaken)
+        part = asyncio.create_task(history.run(bus, clock))
+        await asyncio.sleep(0)
+        async with asyncio.timeout(30.0):
+            while not part.done():
+                await record(bus, clock, sample, 1)
+                await asyncio.sleep(0.002)
+        failure = part.exception()
+        assert failure is not None
+        assert "history has ended" in described(failure).text
+    first_s = int(clock.wall().timestamp()) - START_S
+    async with running(history, bus, clock):
+        await record(bus, clock, sample, 11)
+    assert (await asyncio.to_thread(soc, history, first_s + 10))[-1] == 50.0
 
 
 async def test_switched_off(folder: Path, bus: Bus, clock: Any, sample: Callable[..., Snapshot]) -> None:

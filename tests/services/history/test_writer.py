@@ -130,3 +130,18 @@ def test_failure_is_not_tried_again_at_once(begin: Callable[..., Writer], disk: 
     writer.stop()
     assert writer.join(30.0)
     assert (disk.calls, disk.closed, writer.waiting) == (2, 1, 4)
+
+
+def test_an_error_that_nobody_expected_is_no_silence(disk: Disk) -> None:
+    """The thread has ended: whoever offers the next batch is told why, and can begin anew; the file is closed."""
+
+    def mistaken() -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    writer = Writer(disk.write, disk.close, begin=mistaken)
+    assert writer.join(30.0)
+
+    with pytest.raises(RuntimeError, match="history has ended") as told:
+        writer.offer(batch(1))
+    assert isinstance(told.value.__cause__, ZeroDivisionError)
+    assert disk.closed == 1

@@ -51,6 +51,7 @@ class Writer:
         self._retry_s = retry_s
         self._waiting: deque[Batch] = deque()
         self._stopping = False
+        self._broken: Exception | None = None
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self._thread.start()
@@ -61,7 +62,9 @@ class Writer:
         return len(self._waiting)
 
     def offer(self, batch: Batch) -> None:
-        """Queue a batch; returns at once."""
+        """Queue a batch; returns at once. Raises RuntimeError when the thread has ended by an error nobody expected."""
+        if self._broken is not None:
+            raise RuntimeError("the thread that writes the history has ended") from self._broken
         with self._changed:
             self._waiting.append(batch)
             self._make_room()
@@ -86,6 +89,8 @@ class Writer:
                 stopping = self._wait()
                 if self._waiting:
                     self._write_all()
+        except Exception as error:  # noqa: BLE001 -- raised again by ``offer``, where it is told and begun anew
+            self._broken = error
         finally:
             self._close()
 
