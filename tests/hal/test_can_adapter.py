@@ -99,6 +99,19 @@ async def test_adapter_that_fails_to_receive_is_opened_again(threaded: Any, erro
     await until(lambda: len(threaded.bus.sent) == 1)
 
 
+async def test_a_frame_that_a_driver_made_badly_costs_only_itself(threaded: Any) -> None:
+    """It is counted; the thread goes on, and with it all that comes after and every later reopening."""
+    port = await threaded.open()
+    heard: list[CanFrame] = []
+    port.subscribe(heard.append)
+    bad = data_frame()
+    bad.data = None  # type: ignore[assignment]  # what no driver should give
+    threaded.bus.incoming.put(bad)
+    threaded.bus.incoming.put(data_frame())
+    await until(lambda: len(heard) == 1)
+    assert (port.statistics.rx_errors, port.statistics.outages) == (1, 0)
+
+
 async def test_frame_that_waited_too_long_is_not_sent(threaded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a driver has hung, the next thing on the bus is a present value."""
     port = await threaded.open()

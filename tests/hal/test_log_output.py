@@ -136,7 +136,15 @@ def test_handler_that_hangs_holds_nobody_up(sheet: LinesHandler, output: LogOutp
     ]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), ValueError("I/O operation on closed file")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device"),
+        ValueError("I/O operation on closed file"),
+        TypeError("a mistake of ours"),
+        KeyError(),
+    ],
+)
 def test_handler_that_fails_is_left_alone_for_a_while(
     sheet: LinesHandler, output: LogOutput, moment: Time, error: Exception
 ) -> None:
@@ -147,12 +155,13 @@ def test_handler_that_fails_is_left_alone_for_a_while(
     sheet.error = None
     output.offer(log_line("lost too"))
     wait(lambda: output.lost == 2)
-    assert output.error == str(error)
+    told = str(error) or "KeyError"
+    assert output.error == told
     assert sheet.texts == []
     moment.now_s = 30.0
     output.offer(log_line("written"))
     wait(lambda: len(sheet.texts) == 2)
-    assert sheet.texts == [f"2 log lines were lost: {error}", "written"]
+    assert sheet.texts == [f"2 log lines were lost: {told}", "written"]
     wait(lambda: output.error == "")
 
 

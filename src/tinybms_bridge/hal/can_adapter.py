@@ -128,7 +128,11 @@ class AdapterPort:
             self._lose(self._told("can.lost", error))
             return
         if received is not None:
-            self._accept(received)
+            try:
+                self._accept(received)
+            except Exception as error:  # noqa: BLE001 - one frame that a driver made badly must not end the thread
+                self.statistics.rx_errors += 1
+                _LOGGER.debug("CAN %s: a frame that cannot be read: %r", self.settings, error)
 
     def _accept(self, received: can.Message) -> None:
         if received.is_error_frame:
@@ -201,8 +205,8 @@ class AdapterPort:
                     self._send_now(bus, frame)
 
     def _send_now(self, bus: can.BusABC, frame: CanFrame) -> None:
-        sent = can.Message(arbitration_id=frame.arbitration_id, data=frame.data, is_extended_id=False)
         try:
+            sent = can.Message(arbitration_id=frame.arbitration_id, data=frame.data, is_extended_id=False)
             bus.send(sent, timeout=_SEND_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - drivers let errors of their own libraries through
             self._note_send_failure(error)

@@ -146,11 +146,11 @@ class LogOutput(QueueListener):
         lost = self.lost
         try:
             self._write(line, lost - self._told)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 -- whatever a line or a handler is like, the thread goes on
             self._retry_at_s = self._monotonic() + self._retry_s
             self._failed += 1
             self._close_handler()
-            self.error = str(error)  # who sees it sees the rest, too
+            self.error = str(error) or type(error).__name__  # who sees it sees the rest, too
         else:
             self.error = ""
             self._told = lost
@@ -167,7 +167,7 @@ class LogOutput(QueueListener):
     def _close_handler(self) -> None:
         handler, self._handler = self._handler, None
         if handler is not None:
-            with suppress(OSError, ValueError):
+            with suppress(Exception):
                 handler.close()
 
 
