@@ -83,10 +83,18 @@ LONGEST_FIRST = ("tests/hil", "tests/rigs", "tests/end_to_end", "tests/ui", "tes
 """Folders with tests that take long: begun at the end, they would keep one process busy and the others idle."""
 
 
+UNTRACED = frozenset(Path(__file__).with_name("untraced.txt").read_text().split())
+"""Long tests that reach no branch which others do not: ``scripts/untraced_tests.py``."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the folders whose tests take long."""
+    """Begin with the folders whose tests take long; let coverage leave out those that add nothing."""
     items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in LONGEST_FIRST])
+    if "TRACE_ALL_TESTS" not in os.environ:
+        for item in items:
+            if item.nodeid.partition("[")[0] in UNTRACED:
+                item.add_marker("no_cover")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -173,7 +173,6 @@ def cut_can(rig: Rig) -> None:
     rig.bus.down = True
 
 
-@pytest.mark.no_cover  # traced, hours of virtual time take three times as long
 @pytest.mark.parametrize(
     ("away", "duration_s"),
     [(silence, HOUR_S), (remove_can, HOUR_S), (remove_both, HOUR_S), (unplug, MINUTES_S), (cut_can, MINUTES_S)],

@@ -13,6 +13,8 @@ pytestmark = pytest.mark.timeout(300)  # a result may have to wait for those of 
 
 
 SELDOM = {
+    "cold-02c",
+    "cold-1c",
     "packs-16",
     "packs-cut",
     "packs-flaps",

@@ -1,0 +1,67 @@
+"""Which long tests coverage leaves out, so that the gates see the same in less time."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scripts.untraced_tests import LIST, LONG_S, ROOT, key, reached_by, seconds_of, superfluous
+
+ARCS = st.sets(st.tuples(st.just(1), st.integers(0, 6), st.integers(0, 2)))
+TESTS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(ARCS, st.floats(0.1, 30.0)))
+
+
+@given(TESTS)
+def test_nothing_is_lost(tests: dict[str, tuple[set[tuple[int, int, int]], float]]) -> None:
+    """The others reach everything, and only long ones are left out."""
+    reached = {name: arcs for name, (arcs, _) in tests.items()}
+    took_s = {name: duration_s for name, (_, duration_s) in tests.items()}
+    untraced = superfluous(reached, took_s)
+
+    assert all(took_s[name] >= LONG_S for name in untraced)
+    everything = set[tuple[int, int, int]]().union(*reached.values())
+    assert everything == set[tuple[int, int, int]]().union(*(reached[name] for name in reached.keys() - untraced))
+
+
+def test_the_cheaper_of_two_alike_is_traced() -> None:
+    """Whichever comes first in the alphabet."""
+    arcs = {(1, 2, 3)}
+    assert superfluous({"a": arcs, "b": arcs}, {"a": 9.0, "b": 3.0}) == {"a"}
+    assert superfluous({"a": arcs, "b": arcs}, {"a": 3.0, "b": 9.0}) == {"b"}
+
+
+def test_what_the_tools_write_is_read(tmp_path: Path) -> None:
+    """Contexts of coverage.py and times of pytest lead to the same test, all its parameters together."""
+    data, times = tmp_path / "coverage", tmp_path / "times.xml"
+    with closing(sqlite3.connect(data)) as database, database:
+        database.execute("create table context (id integer, context text)")
+        database.execute("create table arc (file_id integer, context_id integer, fromno integer, tono integer)")
+        names = [
+            (1, "tests/core/test_a.py::TestB::test_c[1-x]|run"),
+            (2, "tests/core/test_a.py::TestB::test_c[2]|setup"),
+        ]
+        database.executemany("insert into context values (?, ?)", names)
+        database.executemany("insert into arc values (?, ?, ?, ?)", [(7, 1, 10, 11), (7, 2, 10, -1)])
+    case = '<testcase classname="tests.core.test_a.TestB" name="test_c[%s]" time="1.5" />'
+    times.write_text(f"<testsuites><testsuite>{case % '1-x'}{case % '2'}</testsuite></testsuites>")
+
+    (test,) = reached_by(data)
+    assert reached_by(data)[test] == {(7, 10, 11), (7, 10, -1)}
+    assert seconds_of(times) == {key(test): 3.0}
+
+
+def test_every_test_of_the_list_is_there() -> None:
+    """One that was renamed would be traced again, unseen."""
+    for line in LIST.read_text().splitlines():
+        file, name, *_ = line.split("::")
+        assert re.search(rf"^(async def |def ){name}\(|^{name}: ", (ROOT / file).read_text(), re.MULTILINE), line
+
+
+def test_those_of_the_list_are_marked(request: pytest.FixtureRequest) -> None:
+    """And no others."""
+    listed = set(LIST.read_text().split())
+    for item in request.session.items:
+        assert (item.get_closest_marker("no_cover") is not None) == (item.nodeid.partition("[")[0] in listed)
