@@ -97,6 +97,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker("no_cover")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Leave one tracer in a process of pytest-xdist: pytest-cov begins two there, and ``no_cover`` stops only one."""
+    coverage = session.config.pluginmanager.get_plugin("_cov")
+    if coverage is not None and hasattr(session.config, "workerinput"):
+        coverage.cov_controller.cov.stop()  # what it would measure is read by nobody
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let continuous integration insist on every test."""
     parser.addoption("--no-skips", action="store_true", help="a test that is skipped is a failure")
