@@ -23,7 +23,7 @@ __all__ = ["key", "reached_by", "seconds_of", "superfluous"]
 
 ROOT = Path(__file__).resolve().parents[1]
 LIST = ROOT / "tests" / "untraced.txt"
-LONG_S = 2.0
+LONG_S = 1.0
 """Less is not worth a line."""
 
 Arc = tuple[int, int, int]

@@ -79,7 +79,7 @@ class _Scheduling(LoadFileScheduling):  # type: ignore[misc]
         return machine if nodeid.startswith(machine) else str(super()._split_scope(nodeid))
 
 
-LONGEST_FIRST = ("tests/hil", "tests/rigs", "tests/end_to_end", "tests/ui", "tests/lab/bench", "tests/battery/limits")
+LONGEST_FIRST = ("tests/hil", "tests/lab/bench", "tests/rigs", "tests/end_to_end", "tests/ui", "tests/battery/limits")
 """Folders with tests that take long: begun at the end, they would keep one process busy and the others idle."""
 
 

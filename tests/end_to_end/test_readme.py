@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybms_lab.testing.running_bridge import free_port
+from tinybms_lab.testing.running_bridge import ANSWER_MS, free_port
 
 ROOT = Path(__file__).parents[2]
 WAIT_S = 120.0
@@ -260,10 +260,14 @@ def place(tmp_path: Path, can_group: str) -> Iterator[Place]:
             _write_program(tmp_path / "bin" / name, f"#!{sys.executable}\n{text}")
     (tmp_path / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\nmax-time = 60\n")
     hardware = {
-        "uart": {"device": str(place.bms)},
+        "uart": {"device": str(place.bms), "timeout_ms": ANSWER_MS},
         "can": {"interface": "udp_multicast", "channel": can_group},
     }
-    document = {"hardware": hardware, "web_server": {"port": free_port(), "listen_address": "127.0.0.1"}}
+    document = {
+        "hardware": hardware,
+        "tinybms": {"uart_retry_count": 1},  # with more than one attempt it would say that this is too long
+        "web_server": {"port": free_port(), "listen_address": "127.0.0.1"},
+    }
     (tmp_path / "bridge.json").write_text(json.dumps(document))
     simulator = place.start(f"tinybms-bridge simulate --link {place.bms}")
     demo = place.start(f"tinybms-bridge demo --plain --web-port {place.port} --can-channel {can_group}")
