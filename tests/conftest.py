@@ -84,7 +84,7 @@ LONGEST_FIRST = ("tests/hil", "tests/lab/bench", "tests/rigs", "tests/end_to_end
 
 
 UNTRACED = frozenset(Path(__file__).with_name("untraced.txt").read_text().split())
-"""Long tests that reach no branch which others do not: ``scripts/untraced_tests.py``."""
+"""Long tests that reach next to nothing which others do not: ``scripts/untraced_tests.py``."""
 
 
 @pytest.hookimpl(trylast=True)

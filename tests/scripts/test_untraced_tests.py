@@ -11,22 +11,23 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scripts.untraced_tests import LIST, LONG_S, ROOT, key, reached_by, seconds_of, superfluous
+from scripts.untraced_tests import DEAR_S, LIST, LONG_S, ROOT, key, reached_by, seconds_of, superfluous
 
 ARCS = st.sets(st.tuples(st.just(1), st.integers(0, 6), st.integers(0, 2)))
 TESTS = st.dictionaries(st.sampled_from("abcdefgh"), st.tuples(ARCS, st.floats(0.1, 30.0)))
 
 
 @given(TESTS)
-def test_nothing_is_lost(tests: dict[str, tuple[set[tuple[int, int, int]], float]]) -> None:
-    """The others reach everything, and only long ones are left out."""
+def test_next_to_nothing_is_lost(tests: dict[str, tuple[set[tuple[int, int, int]], float]]) -> None:
+    """Only long ones are left out, and each only with what would be dear to reach."""
     reached = {name: arcs for name, (arcs, _) in tests.items()}
     took_s = {name: duration_s for name, (_, duration_s) in tests.items()}
     untraced = superfluous(reached, took_s)
 
-    assert all(took_s[name] >= LONG_S for name in untraced)
-    everything = set[tuple[int, int, int]]().union(*reached.values())
-    assert everything == set[tuple[int, int, int]]().union(*(reached[name] for name in reached.keys() - untraced))
+    kept = set[tuple[int, int, int]]().union(*(reached[name] for name in reached.keys() - untraced))
+    for name in untraced:
+        assert took_s[name] >= LONG_S
+        assert took_s[name] > DEAR_S * len(reached[name] - kept)
 
 
 def test_the_cheaper_of_two_alike_is_traced() -> None:
