@@ -229,6 +229,12 @@ def invoke_json(invoke: Callable[..., Result]) -> Callable[..., Any]:
 
 
 @pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands find no bridge but that of their test: neither another test's nor one that is installed here."""
+    monkeypatch.setenv("TINYBMS_BRIDGE_SOCKET", str(tmp_path / "core.sock"))
+
+
+@pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A simulated BMS in another thread of a machine that is busy answers late; a write is sent only once."""
     patient = partial(ClientSettings, timeout_s=WAIT_S, drain_max_s=1.0)
