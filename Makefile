@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 # What is between the BMS and the GX: its tests run with a look at the branches they reach.
 ROOMS := battery tinybms victron core link
-MORE = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 2)
+MORE = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
 # Some of the tests alone reach what they reach; all of them have to reach the gates.
 TESTS := $(if $(filter-out --no-skips,$(ARGS)),unit,coverage others)
 
