@@ -80,8 +80,7 @@ class Cell:
     def voltage_v(self, current_a: float) -> float:
         """Return the terminal voltage while ``current_a`` flows in (positive) or out, within the chemistry's stops."""
         chemistry = self.chemistry
-        ohmic_ohm = chemistry.ohmic_ohm_ah * self.resistance_factor / self.capacity_ah
-        sagged_v = chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * ohmic_ohm
+        sagged_v = chemistry.ocv_v(self.soc) + self.polarisation_v + current_a * self.ohmic_ohm
         if sagged_v < chemistry.floor_v:
             return chemistry.floor_v
         return min(sagged_v, chemistry.ceiling_v)
@@ -96,14 +95,12 @@ class Cell:
 
     def step(self, dt_s: float, current_a: float, ambient_c: float) -> None:
         """Let ``current_a`` flow for ``dt_s`` seconds; exact for any length of step at constant current."""
-        chemistry, capacity_ah = self.chemistry, self.capacity_ah
-        ohmic_ohm = chemistry.ohmic_ohm_ah * self.resistance_factor / capacity_ah
-        polarisation_ohm = chemistry.polarisation_ohm_ah * self.resistance_factor / capacity_ah
+        capacity_ah, polarisation_ohm = self.capacity_ah, self.polarisation_ohm
         self.soc += current_a * dt_s / 3600.0 / capacity_ah
         settled_v = current_a * polarisation_ohm
         self.polarisation_v = settled_v + (self.polarisation_v - settled_v) * self.faded(dt_s)
-        heat_w = current_a**2 * ohmic_ohm + self.polarisation_v**2 / polarisation_ohm
-        heat_capacity_j_k = chemistry.heat_capacity_j_k_ah * capacity_ah
+        heat_w = current_a**2 * self.ohmic_ohm + self.polarisation_v**2 / polarisation_ohm
+        heat_capacity_j_k = self.chemistry.heat_capacity_j_k_ah * capacity_ah
         self.temperature_c = warmed_c(self.temperature_c, dt_s, heat_w, heat_capacity_j_k, ambient_c)
 
 
