@@ -43,10 +43,11 @@ def main() -> int:
         environment = os.environ | {"COVERAGE_FILE": str(data), "TRACE_ALL_TESTS": "1"}
         if (code := subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode) != 0:
             return code
-        reached, took_s = reached_by(data), seconds_of(times)
-    untraced = superfluous(reached, {test: took_s[key(test)] for test in reached})
+        reached, seconds = reached_by(data), seconds_of(times)
+    took_s = {test: seconds[key(test)] for test in reached}
+    untraced = superfluous(reached, took_s)
     LIST.write_text("".join(f"{test}\n" for test in sorted(untraced)))
-    print(f"{len(untraced)} tests, {sum(took_s[key(test)] for test in untraced):.0f} s while they were traced")
+    print(f"{len(untraced)} tests, {sum(map(took_s.__getitem__, untraced)):.0f} s while they were traced")
     return 0
 
 

@@ -6,9 +6,12 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from coverage import Coverage
 from hypothesis import given
 from hypothesis import strategies as st
 from scripts.untraced_tests import DEAR_S, LIST, LONG_S, ROOT, key, reached_by, seconds_of, superfluous
@@ -64,24 +67,43 @@ def test_every_test_of_the_list_is_there() -> None:
         assert re.search(rf"^(async def |def ){name}\(|^{name}: ", (ROOT / file).read_text(), re.MULTILINE), line
 
 
-def test_those_of_the_list_are_marked(request: pytest.FixtureRequest) -> None:
-    """And no others."""
-    listed = set(LIST.read_text().split())
-    for item in request.session.items:
-        if item.path.parent.name != Path(__file__).parent.name:
-            assert (item.get_closest_marker("no_cover") is not None) == (item.nodeid.partition("[")[0] in listed)
+@dataclass
+class Item:
+    """What pytest has collected."""
+
+    nodeid: str
+    marks: list[str] = field(default_factory=list)
+
+    def add_marker(self, mark: str) -> None:
+        """See ``pytest.Item.add_marker``."""
+        self.marks.append(mark)
+
+
+def test_those_of_the_list_are_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no others; and none while the script looks."""
+    conftest: Any = request.config.pluginmanager.get_plugin(str(ROOT / "tests" / "conftest.py"))
+    listed = [Item(f"{line}[1-x]") for line in LIST.read_text().splitlines()]
+    other = Item(f"{Path(__file__).relative_to(ROOT)}::test_next_to_nothing_is_lost")
+    monkeypatch.setenv("TRACE_ALL_TESTS", "1")
+    conftest.pytest_collection_modifyitems([*listed, other])
+    assert [each.marks for each in listed] == [[]] * len(listed)
+    monkeypatch.delenv("TRACE_ALL_TESTS")
+    conftest.pytest_collection_modifyitems([*listed, other])
+
+    assert [each.marks for each in listed] == [["no_cover"]] * len(listed)
+    assert other.marks == []
 
 
 @pytest.mark.no_cover
-def test_nothing_is_traced() -> None:
+def test_nothing_is_measured() -> None:
     """A test with this mark, under coverage too: see below."""
-    assert sys.gettrace() is None
+    assert Coverage.current() is None
 
 
 def test_the_mark_has_an_effect_in_the_processes_of_make_coverage(tmp_path: Path) -> None:
     """There the plugin's own way to stop leaves a second tracer, with which long tests take as long as ever."""
     command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", "--cov=tinybms_bridge.battery"]
-    command += ["--cov-report=", f"{Path(__file__)}::test_nothing_is_traced"]
+    command += ["--cov-report=", f"{Path(__file__)}::test_nothing_is_measured"]
     environment = os.environ | {"COVERAGE_FILE": str(tmp_path / "coverage")}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
